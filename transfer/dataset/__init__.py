@@ -1,0 +1,1 @@
+"""Pictures in, a checked data set out: unpack, decode, index, split. No TensorFlow here."""

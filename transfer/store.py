@@ -1,0 +1,45 @@
+"""Where everything lives on disk: the store under `TRANSFER_HOME`, and how files get there whole.
+
+    TRANSFER_HOME/
+        datasets/<digest>/   one data set, addressed by its content (see `dataset.library`)
+        features/            cached backbone outputs, by backbone and data set
+        sample/              the generated sample data set
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+
+def home() -> Path:
+    """Return the store's root: `$TRANSFER_HOME`, or the user's data folder. Not created here."""
+    chosen = os.environ.get("TRANSFER_HOME")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_data_dir("transfer"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as JSON so that a reader sees the old file or the new one, never a part."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file written by `write_json`."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it takes the place of `path` at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""The strategies of the decision table, one file each, behind one signature."""
