@@ -9,6 +9,7 @@ import os
 import socket
 import tempfile
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -203,6 +204,9 @@ def _probe(url: str) -> int:
         try:
             with urllib.request.urlopen(request, timeout=PROBE_SECONDS) as answer:
                 outcome.append(int(answer.headers.get("Content-Length") or 0))
+        except urllib.error.HTTPError as error:
+            error.close()
+            outcome.append(error)
         except Exception as error:
             outcome.append(error)
 
@@ -243,8 +247,9 @@ class _Report(io.TextIOBase):
 
 
 def _missing(spec: BackboneSpec, image_size: int, error: Exception) -> str:
+    reason = str(error).removeprefix("<urlopen error ").removesuffix(">")
     message = (
-        f"The weights of {spec.name} are not here and could not be downloaded ({error})."
+        f"The weights of {spec.name} are not here and could not be downloaded ({reason})."
         f" Put the file '{file_name(spec, image_size)}' into the folder '{folder()}'"
     )
     if sizes := _sizes_here(spec):
