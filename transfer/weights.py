@@ -106,10 +106,11 @@ def choose_default(on_progress: Progress | None = None) -> tuple[BackboneSpec, s
     spec = catalog.backbone(catalog.DEFAULT_BACKBONE)
     try:
         obtain(spec, default_size(spec), on_progress)
-    except BackboneError as error:
+    except BackboneError:
         return catalog.backbone(catalog.BUILTIN), (
-            f"The weights of {spec.name} are not here and cannot be downloaded, so the built-in"
-            f" backbone is used; {spec.name} would do better. {error}"
+            f"The built-in backbone is used. {spec.name} does better, but its weights are not here"
+            f" and could not be downloaded: put the file '{file_name(spec, spec.input_size)}' into"
+            f" the folder '{folder()}' to use it."
         )
     return spec, None
 

@@ -46,7 +46,7 @@ def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
 
 
@@ -180,11 +180,13 @@ def test_default_is_mobilenet_v2_where_its_file_is_here(models):
 
 def test_default_is_builtin_where_nothing_can_be_had(models, monkeypatch):
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nothing listens there
-    monkeypatch.delenv("no_proxy", raising=False)
+    for name in ("no_proxy", "NO_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     spec, why = weights.choose_default()
     assert spec.name == "builtin"
     assert why is not None
-    assert why.startswith("The weights of MobileNetV2 are not here and cannot be downloaded")
+    assert why.startswith("The built-in backbone is used. MobileNetV2 does better")
+    assert f"put the file '{V2_FILE.format(224)}' into the folder '{models}'" in why
 
 
 @pytest.mark.parametrize(
