@@ -1,9 +1,11 @@
 """Where everything lives on disk: the store under `TRANSFER_HOME`, and how files get there whole.
 
-    TRANSFER_HOME/
-        datasets/<digest>/   one data set, addressed by its content (see `dataset.library`)
-        features/            cached backbone outputs, by backbone and data set
-        sample/              the generated sample data set
+TRANSFER_HOME/
+    datasets/<digest>/   one data set, addressed by its content (see `dataset.library`)
+    features/            cached backbone outputs, by backbone and content
+    sample/              the generated sample data set
+    runs/                runs that were not given a folder of their own
+
 """
 
 import json

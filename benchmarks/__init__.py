@@ -1,0 +1,1 @@
+"""Accuracy and speed, measured: each script prints one JSON object."""

@@ -1,0 +1,247 @@
+"""From a zip to a SavedModel by the command line, with real training."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import ROOT
+
+
+def _transfer(*arguments: object, home: Path) -> subprocess.Popen[str]:
+    """Start the command line in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "transfer", *map(str, arguments), "--json"],
+        cwd=ROOT,
+        env={**os.environ, "TRANSFER_HOME": str(home)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def of_trained(trained, monkeypatch) -> Path:
+    """The finished run, with its store in place."""
+    run, home = trained
+    monkeypatch.setenv("TRANSFER_HOME", str(home))
+    return run
+
+
+def test_inspect_counts_what_is_there(command, sample_zip):
+    status, answer, _ = command("inspect", sample_zip)
+    assert status == 0
+    assert answer["accepted"] == 72
+    assert list(answer["classes"].values()) == [24, 24, 24]
+    assert answer["rejected"] == []
+    assert answer["splits"] == {"train": 48, "val": 12, "test": 12}
+
+
+def test_the_result_is_measured_with_intervals(of_trained, command, sample_zip):
+    status, answer, words = command(
+        "train", sample_zip, "--run", of_trained, "--backbone", "builtin"
+    )
+    assert status == 0
+    assert "finished already" in words
+    assert answer["requested"] == answer["shipped"] == "linear_top"
+    for part in ("validation", "test"):
+        value = answer[part]
+        assert value["n"] == 12
+        assert value["low"] < value["accuracy"] <= value["high"]
+    assert answer["test"]["accuracy"] > 0.5  # three classes: chance is a third
+
+
+def test_other_settings_are_refused(of_trained, command, sample_zip):
+    status, answer, _ = command(
+        "train", sample_zip, "--run", of_trained, "--backbone", "builtin", "--seed", "1"
+    )
+    assert status == 2
+    assert "seed was 0 and is 1" in answer["error"]
+
+
+def test_the_settings_split_history_and_versions_are_in_the_run(of_trained):
+    for name in ("config", "split", "history", "versions", "result"):
+        assert json.loads((of_trained / f"{name}.json").read_text(encoding="utf-8"))
+    events = (of_trained / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["event"] for line in events} >= {"phase"}
+
+
+def test_predict_and_evaluate_agree(of_trained, command, sample_folder):
+    pictures = sorted(sample_folder.rglob("*.jpg"))
+    _, predicted, _ = command("predict", of_trained, *pictures)
+    status, report, words = command("evaluate", of_trained, sample_folder)
+    assert status == 0
+    assert "has learned from most of these" in words
+    right = [item["label"] == Path(item["file"]).parent.name for item in predicted["predictions"]]
+    assert report["accuracy"] == pytest.approx(np.mean(right))
+    assert np.array(report["confusion"]).sum() == report["n"] == 72
+    assert report["classes"] == sorted(report["classes"])
+    for item in predicted["predictions"]:
+        assert sum(item["probabilities"].values()) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_saved_model_gives_the_same_answers_elsewhere(
+    of_trained, command, sample_folder, tmp_path
+):
+    target = tmp_path / "out" / "model"
+    status, answer, _ = command("export", of_trained, "--to", target)
+    assert status == 0
+    assert answer["checked"] == 12
+    assert answer["max_difference"] <= 1e-4
+    classes = json.loads((target / "labels.json").read_text(encoding="utf-8"))
+    assert classes == sorted(classes)
+    asset = (target / "assets" / "labels.txt").read_text(encoding="utf-8").split()
+    assert asset == classes
+
+    pictures = sorted(sample_folder.rglob("*.jpg"))[::6]
+    _, predicted, _ = command("predict", of_trained, *pictures)
+    snippet = subprocess.run(
+        [sys.executable, "-I", str(target / "example.py"), *map(str, pictures)],
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    lines = iter(snippet.stdout.splitlines())
+    for item in predicted["predictions"]:
+        for label in classes:
+            assert next(lines) == f"{item['file']}  {label}: {item['probabilities'][label]:.3f}"
+
+
+def test_an_export_never_overwrites(of_trained, command, tmp_path):
+    (tmp_path / "precious.txt").write_text("keep me")
+    status, answer, _ = command("export", of_trained, "--to", tmp_path)
+    assert status == 2
+    assert "not empty" in answer["error"]
+    assert (tmp_path / "precious.txt").read_text() == "keep me"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["train", "{data}", "--run", "{run}", "--backbone", "MobilNetV2"], "MobileNetV2"),
+        (["train", "{data}", "--run", "{run}", "--epochs", "0"], "between 1 and 1000"),
+        (["train", "{data}", "--run", "{run}", "--image-size", "7"], "between 32 and 1024"),
+        (["train", "{data}"], "--run"),
+        (["train", "nowhere.zip", "--run", "{run}"], "nowhere.zip"),
+        (["predict", "{run}", "x.png"], "no run"),
+        (["evaluate", "{run}", "{data}"], "no run"),
+        (["export", "{run}", "--to", "{run}2"], "no run"),
+    ],
+)
+def test_mistakes_exit_2_with_one_sentence(command, sample_folder, tmp_path, arguments, words):
+    filled = [text.format(data=sample_folder, run=tmp_path / "run") for text in arguments]
+    if "--epochs" in filled or "--image-size" in filled:
+        filled += ["--backbone", "builtin"]
+    status, answer, _ = command(*filled)
+    assert status == 2
+    assert words in answer["error"]
+    assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_file_that_is_no_picture_is_named(of_trained, command, tmp_path):
+    wrong = tmp_path / "notes.txt"
+    wrong.write_text("not a picture")
+    status, answer, _ = command("predict", of_trained, wrong)
+    assert status == 2
+    assert "notes.txt" in answer["error"]
+
+
+def test_json_stands_alone_on_standard_output(tmp_path):
+    process = _transfer("backbones", home=tmp_path)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    rows = json.loads(output)["backbones"]
+    assert {"name", "parameters", "input_size", "top1", "weights"} <= set(rows[0])
+    assert {row["name"]: row["weights"] for row in rows}["builtin"] == "present"
+
+
+def test_a_killed_fine_tuning_goes_on_and_ends_as_if_undisturbed(sample_zip, tmp_path):
+    arguments = ["train", sample_zip, "--backbone", "builtin", "--strategy", "finetune_few"]
+    arguments += ["--epochs", "4", "--image-size", "96"]
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    output, words = _transfer(*arguments, "--run", undisturbed, home=tmp_path).communicate(
+        timeout=300
+    )
+    whole = json.loads(output)
+
+    process = _transfer(*arguments, "--run", disturbed, home=tmp_path)
+    events = disturbed / "events.jsonl"
+    deadline = time.monotonic() + 120
+    while not (events.exists() and '"epoch": 2' in events.read_text()):
+        assert time.monotonic() < deadline, words
+        assert process.poll() is None, "it finished before it could be killed"
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (disturbed / "result.json").exists()
+
+    output, _ = _transfer(*arguments, "--run", disturbed, home=tmp_path).communicate(timeout=300)
+    resumed = json.loads(output)
+    assert resumed["validation"] == whole["validation"]
+    assert resumed["test"] == whole["test"]
+    one, other = (
+        json.loads((run / "history.json").read_text()) for run in (undisturbed, disturbed)
+    )
+    assert [row["epoch"] for row in one] == [row["epoch"] for row in other]
+    for mine, theirs in zip(one, other, strict=True):
+        assert mine["val_loss"] == pytest.approx(theirs["val_loss"], rel=1e-2)
+
+
+def test_two_processes_do_not_work_on_one_run(of_trained, command, sample_zip, tmp_path):
+    from transfer.runs import Run
+
+    copy = tmp_path / "copy"
+    shutil.copytree(of_trained, copy)
+    (copy / "result.json").unlink()
+    with Run(copy).locked():
+        status, answer, _ = command("train", sample_zip, "--run", copy, "--backbone", "builtin")
+    assert status == 2
+    assert "Another process" in answer["error"]
+
+
+@pytest.mark.parametrize("kind", ["grey.png", "alpha.png", "turned.jpg", "cmyk.jpg", "16bit.png"])
+def test_unusual_pictures_are_answered(of_trained, command, tmp_path, kind):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (90, 120, 3), dtype=np.uint8)
+    picture = Image.fromarray(pixels)
+    path = tmp_path / kind
+    if kind == "grey.png":
+        picture.convert("L").save(path)
+    elif kind == "alpha.png":
+        picture.putalpha(100)
+        picture.save(path)
+    elif kind == "turned.jpg":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        picture.save(path, exif=exif)
+    elif kind == "cmyk.jpg":
+        picture.convert("CMYK").save(path)
+    else:
+        Image.fromarray(pixels[..., 0].astype(np.uint16) << 8).save(path)
+    status, answer, _ = command("predict", of_trained, path)
+    assert status == 0
+    assert len(answer["predictions"]) == 1
+
+
+def test_ants_and_bees_with_mobilenet(shared, command, monkeypatch, tmp_path):
+    if not (shared / "keras" / "models").is_dir():
+        pytest.skip("no real weights beside the real data sets")
+    monkeypatch.setenv("KERAS_HOME", str(shared / "keras"))
+    run = tmp_path / "run"
+    data = shared / "datasets" / "ants-bees"
+    status, answer, _ = command("train", data, "--run", run, "--backbone", "MobileNetV2")
+    assert status == 0
+    assert answer["backbone"] == "MobileNetV2"
+    assert answer["test"]["n"] == 153
+    # Logistic regression on these features is known to give 94.8 %.
+    assert answer["test"]["accuracy"] > 0.9
+    status, report, _ = command("evaluate", run, data)
+    assert report["accuracy"] == pytest.approx(answer["test"]["accuracy"])
+    status, exported, _ = command("export", run, "--to", tmp_path / "model")
+    assert exported["checked"] == 153

@@ -1,0 +1,128 @@
+"""From pictures on disk to batches: one decode, kept in memory, augmented on the fly (tf.data)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from transfer import imaging
+
+CACHE_BYTES = 2 * 1024**3  # resized pictures up to this much stay in memory between epochs
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes that keep the label.
+
+    `smallest_crop` is the least share of each side that is kept; `colour` the largest relative
+    change of brightness and contrast.
+    """
+
+    horizontal_flip: bool = True
+    smallest_crop: float = 0.84  # 0.84 ** 2: at least 70 % of the area
+    colour: float = 0.2
+
+
+def pictures(paths: Sequence[Path], image_size: int, batch_size: int) -> tf.data.Dataset:
+    """Return batches of resized pictures in order, uint8 [batch, image_size, image_size, 3]."""
+    return _decoded(paths, image_size).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+class TrainingBatches:
+    """Shuffled, augmented batches (pictures, one-hot labels), the same for the same seed and epoch.
+
+    The pictures are decoded and resized once and kept in memory as uint8 where they fit in
+    `CACHE_BYTES`, so that no epoch after the first waits for the disk.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        labels: np.ndarray,
+        num_classes: int,
+        image_size: int,
+        batch_size: int,
+        seed: int,
+        augmentation: Augmentation | None,
+    ) -> None:
+        self._labels = labels.astype(np.int32)
+        self._num_classes, self._image_size = num_classes, image_size
+        self._batch_size, self._seed = batch_size, seed
+        self._augmentation = augmentation
+        self._paths = [str(path) for path in paths]
+        size = len(paths) * image_size * image_size * 3
+        self._kept = self._load(paths) if size <= CACHE_BYTES else None
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch; the last may be smaller."""
+        return -(-len(self._paths) // self._batch_size)
+
+    def epoch(self, number: int) -> tf.data.Dataset:
+        """Return one epoch of (float32 [batch, size, size, 3], float32 [batch, classes])."""
+        order = np.random.default_rng([self._seed, number]).permutation(len(self._paths))
+        data = tf.data.Dataset.from_tensor_slices(order).batch(self._batch_size)
+        base = np.int64(self._seed) * 1_000_003 + number * 10_007
+        return (
+            data.enumerate()
+            .map(lambda step, batch: self._batch(base + step, batch), tf.data.AUTOTUNE)
+            .prefetch(tf.data.AUTOTUNE)
+        )
+
+    def _load(self, paths: Sequence[Path]) -> tf.Tensor:
+        loaded = np.concatenate(list(pictures(paths, self._image_size, 64).as_numpy_iterator()))
+        with tf.device("CPU"):
+            return tf.constant(loaded)
+
+    def _batch(self, seed: tf.Tensor, order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._kept is not None:
+            batch = tf.gather(self._kept, order)
+        else:
+            batch = tf.map_fn(self._read, order, fn_output_signature=tf.uint8)
+        values = tf.cast(batch, tf.float32)
+        if self._augmentation:
+            values = augment(values, self._augmentation, tf.stack([seed, 0]))
+        return values, tf.one_hot(tf.gather(self._labels, order), self._num_classes)
+
+    def _read(self, position: tf.Tensor) -> tf.Tensor:
+        data = tf.io.read_file(tf.gather(self._paths, position))
+        return imaging.decode_and_resize(data, self._image_size)
+
+
+def augment(batch: tf.Tensor, settings: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+    """Crop, mirror and recolour each picture of a batch by itself.
+
+    Args:
+        batch: float32 [n, size, size, 3] in 0-255.
+        settings: what may be changed, and how far.
+        seed: int64 [2]; the same seed gives the same changes.
+
+    Returns:
+        float32, the same shape, clipped to 0-255.
+    """
+    n = tf.shape(batch)[0]
+    draws = tf.random.stateless_uniform(tf.stack([n, 6]), seed)
+    low = settings.smallest_crop
+    height, width = low + (1 - low) * draws[:, 0], low + (1 - low) * draws[:, 1]
+    top, left = draws[:, 2] * (1 - height), draws[:, 3] * (1 - width)
+    right = left + width
+    if settings.horizontal_flip:  # a box from right to left mirrors the picture
+        mirrored = tf.random.stateless_uniform(tf.stack([n]), seed + 1) < 0.5
+        left, right = tf.where(mirrored, right, left), tf.where(mirrored, left, right)
+    boxes = tf.stack([top, left, top + height, right], axis=1)
+    batch = tf.image.crop_and_resize(batch, boxes, tf.range(n), tf.shape(batch)[1:3])
+    brightness = 1 + settings.colour * (2 * draws[:, 4] - 1)
+    contrast = 1 + settings.colour * (2 * draws[:, 5] - 1)
+    mean = tf.reduce_mean(batch, axis=[1, 2, 3], keepdims=True)
+    batch = (batch - mean) * contrast[:, None, None, None] + mean * brightness[:, None, None, None]
+    return tf.clip_by_value(batch, 0.0, 255.0)
+
+
+def _decoded(paths: Sequence[Path], image_size: int) -> tf.data.Dataset:
+    data = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
+    return data.map(
+        lambda path: imaging.decode_and_resize(tf.io.read_file(path), image_size),
+        num_parallel_calls=tf.data.AUTOTUNE,
+    )

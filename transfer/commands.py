@@ -1,0 +1,245 @@
+"""What each command does: options in, one JSON-ready answer out. TensorFlow loads where needed."""
+
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer import catalog, console, evaluation, sample, store, weights
+from transfer.config import RunConfig
+from transfer.dataset import library, split
+from transfer.dataset.index import ImageIndex
+from transfer.errors import DataError
+from transfer.runs import Run
+
+Answer = dict[str, Any]
+
+
+def backbones(_: Namespace) -> Answer:
+    """List the catalog with what is here."""
+    rows = []
+    for spec in map(catalog.backbone, catalog.names()):
+        rows.append(
+            {
+                "name": spec.name,
+                "parameters": spec.parameters,
+                "input_size": spec.input_size,
+                "top1": spec.top1,
+                "top1_source": spec.top1_source,
+                "weights": weights.status(spec),
+                "weights_megabytes": spec.weight_megabytes,
+                "normalization": spec.normalization,
+                "description": spec.description,
+            }
+        )
+        top1 = "-" if spec.top1 is None else f"{spec.top1:.1f} %"
+        console.say(
+            f"{spec.name:24} {spec.parameters / 1e6:7.1f} M  {spec.input_size:4} px"
+            f"  top-1 {top1:>7}  {rows[-1]['weights']}"
+        )
+    return {"backbones": rows}
+
+
+def inspect(options: Namespace) -> Answer:
+    """Take the data in and say what is there."""
+    index = _imported(options.data)
+    parts = split.split(index, seed=0)
+    _tell(index, [*index.warnings, *parts.warnings])
+    return {
+        "classes": index.counts(),
+        "accepted": len(index.pictures),
+        "rejected": [{"file": item.file, "reason": item.reason} for item in index.rejected],
+        "splits": parts.counts(),
+        "warnings": [*index.warnings, *parts.warnings],
+        "dataset": index.digest,
+    }
+
+
+def train(options: Namespace) -> Answer:
+    """Train, go on with a killed run, or answer from a finished one."""
+    run = Run(options.run)
+    index = _imported(options.data)
+    config = _settings(options, run, index)
+    run.start(config)
+    if run.finished:
+        console.say("This run is finished already; nothing was trained again.")
+        return _outcome(run.result())
+    _tell(index, index.warnings)
+    with console.quiet():
+        from transfer import devices, pipeline
+
+        devices.prepare()
+    with console.progress() as step:
+        result = pipeline.run(run, step)
+    return _outcome(result)
+
+
+def evaluate(options: Namespace) -> Answer:
+    """Measure a finished run on the test folder of DATA, or on all of it."""
+    run = Run(options.run)
+    result = run.result()
+    index = _imported(options.data, minimum_per_class=1, minimum_classes=1)
+    pictures = [p for p in index.pictures if p.split == "test"] or list(index.pictures)
+    known = [p for p in pictures if p.label in result["classes"]]
+    _tell_unknown(run, index, len(pictures) - len(known), result["classes"])
+    if not known:
+        raise DataError(
+            f"None of the classes in '{options.data}' ({', '.join(index.classes)}) is one that the"
+            f" run has learned ({', '.join(result['classes'])}). Name the folders alike."
+        )
+    with console.quiet():
+        from transfer import devices, prediction
+
+        devices.prepare()
+    classifier = prediction.load(run)
+    with console.progress() as step:
+        answers = prediction.probabilities(
+            classifier,
+            [index.path(picture) for picture in known],
+            lambda done, total: step("evaluate", done, total, "Looking at the pictures"),
+        )
+    labels = np.array([classifier.classes.index(picture.label) for picture in known])
+    report = evaluation.evaluate(answers, labels, classifier.classes)
+    console.say(f"Right on {report.overall.sentence()}.")
+    return report.to_json()
+
+
+def predict(options: Namespace) -> Answer:
+    """Say what is on each picture."""
+    result = Run(options.run).result()
+    if missing := [path for path in options.images if not path.is_file()]:
+        raise DataError(f"There is no picture '{missing[0]}'. Check the name and try again.")
+    with console.quiet():
+        from transfer import devices, prediction
+
+        devices.prepare()
+    classifier = prediction.load(Run(options.run))
+    answers = prediction.predict_files(classifier, options.images)
+    rows = []
+    for path, row in zip(options.images, answers, strict=True):
+        named = {name: float(p) for name, p in zip(result["classes"], row, strict=True)}
+        label = max(named, key=lambda name: named[name])
+        rows.append({"file": str(path), "label": label, "probabilities": named})
+        console.say(f"{path}: {label} ({100 * named[label]:.0f} %)")
+    return {"predictions": rows}
+
+
+def export(options: Namespace) -> Answer:
+    """Write a SavedModel and check it in a fresh process."""
+    run = Run(options.run)
+    run.result()
+    with console.quiet():
+        from transfer import devices
+        from transfer import export as exporting
+
+        devices.prepare()
+
+    console.say("Writing the model and checking it in a fresh process ...")
+    done = exporting.export(run, options.to)
+    console.say(
+        f"The SavedModel is in '{done.path}'. Checked: same answers on {done.checked} pictures"
+        f" (largest difference {done.max_difference:.1g})."
+    )
+    return {
+        "path": str(done.path),
+        "checked": done.checked,
+        "max_difference": done.max_difference,
+    }
+
+
+def demo(options: Namespace) -> Answer:
+    """Train on the sample pictures and export the model, in the store."""
+    data = sample.sample_dataset()
+    console.say(f"The sample pictures are in '{data}'.")
+    runs = store.home() / "runs"
+    spec, why = weights.choose_default()
+    name = f"demo-{spec.name}"
+    options = Namespace(
+        data=data, run=runs / name, backbone=spec.name, strategy="linear_top", epochs=20,
+        budget=None, seed=0, image_size=None,
+    )  # fmt: skip
+    if why:
+        console.say(why)
+    answer = train(options)
+    target = runs / f"{name}-savedmodel"
+    if not target.exists():
+        export(Namespace(run=options.run, to=target))
+    console.say(f"The model is in '{target}'; example.py beside it shows how to use it.")
+    return {**answer, "path": str(target)}
+
+
+def _imported(data: Path, **rules: int) -> ImageIndex:
+    with console.progress() as step:
+        return library.import_dataset(
+            data,
+            **rules,
+            on_progress=lambda done, total: step("import", done, total, "Reading the pictures"),
+        )
+
+
+def _settings(options: Namespace, run: Run, index: ImageIndex) -> RunConfig:
+    """Return the settings; what was not said is as in the run, where there is one already."""
+    earlier = run.config() if run.exists else None
+    if options.backbone is None and earlier:
+        spec = catalog.backbone(earlier.backbone)
+    elif options.backbone is None:
+        spec, why = weights.choose_default()
+        if why:
+            console.say(why)
+    else:
+        spec = catalog.backbone(options.backbone)
+    size = options.image_size
+    if size is None:
+        same = earlier is not None and earlier.backbone == spec.name
+        size = earlier.image_size if earlier and same else weights.default_size(spec)
+    config = RunConfig(dataset=index.digest, backbone=spec.name, image_size=size)
+    return replace(
+        config,
+        strategy=options.strategy,
+        epochs=options.epochs,
+        budget=options.budget,
+        seed=options.seed,
+    )
+
+
+def _outcome(result: Answer) -> Answer:
+    """Tell the result in words, and return the fields that other programs read."""
+    if result["shipped"] != result["requested"]:
+        console.say(
+            f"The validation pictures prefer {result['shipped']} to {result['requested']},"
+            " so that is what the run holds."
+        )
+    for name, words in (("validation", "validation"), ("test", "never seen")):
+        if value := result[name]:
+            low, high = 100 * value["low"], 100 * value["high"]
+            console.say(
+                f"Right on {100 * value['accuracy']:.1f} % of {value['n']} {words} pictures"
+                f" (95 % interval {low:.1f} to {high:.1f} %)."
+            )
+    keys = ("run", "requested", "shipped", "backbone", "validation", "test", "seconds")
+    extra = ("classes", "splits", "image_size", "ended", "warnings", "peak_memory_mb")
+    return {key: result[key] for key in (*keys, *extra)}
+
+
+def _tell(index: ImageIndex, warnings: list[str] | tuple[str, ...]) -> None:
+    counts = index.counts()
+    console.say(f"{len(index.pictures)} pictures in {len(counts)} classes.")
+    for item in index.rejected[:20]:
+        console.say(f"Left out: {item.file}: {item.reason}")
+    if len(index.rejected) > 20:
+        console.say(f"... and {len(index.rejected) - 20} more files.")
+    for warning in warnings:
+        console.say(f"Note: {warning}")
+
+
+def _tell_unknown(run: Run, index: ImageIndex, unknown: int, classes: list[str]) -> None:
+    if unknown:
+        strange = sorted(set(index.classes) - set(classes))
+        console.say(
+            f"Note: {unknown} pictures are of classes that the run has not learned"
+            f" ({', '.join(strange)}); they do not count."
+        )
+    if index.digest == run.config().dataset and not any(p.split for p in index.pictures):
+        console.say("Note: the run has learned from most of these pictures; see its test result.")

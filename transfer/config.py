@@ -1,0 +1,77 @@
+"""The settings of one training run: frozen, checked once, JSON both ways."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from transfer import catalog
+from transfer.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that decides the outcome of a run; two runs with equal settings give equal models.
+
+    The rates and limits are those of the lectures' policy for a new head and a top stage: the head
+    learns at `learning_rate`, the last stage at a tenth of it.
+    """
+
+    dataset: str  # digest of the data set in the store
+    backbone: str  # a name of the catalog
+    image_size: int  # side of the square network input, in pixels
+    strategy: str = "linear_top"
+    epochs: int = 20  # of the fine-tuning phase, at most
+    budget: float | None = None  # seconds for the whole run; None: no limit
+    seed: int = 0
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-3
+    dropout: float = 0.2
+    patience: int = 5  # epochs without a better validation loss before stopping
+    horizontal_flip: bool = True  # may a picture be mirrored without changing its class?
+
+    def __post_init__(self) -> None:
+        catalog.strategy(self.strategy)
+        _within("--image-size", self.image_size, 32, 1024, "pixels")
+        catalog.check_image_size(catalog.backbone(self.backbone), self.image_size)
+        _within("--epochs", self.epochs, 1, 1000, "epochs")
+        _within("--seed", self.seed, 0, 2**31 - 1, "")
+        _within("the batch size", self.batch_size, 1, 4096, "pictures")
+        if self.budget is not None:
+            _within("--budget", self.budget, 1, 30 * 24 * 3600, "seconds")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as a JSON object."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "RunConfig":
+        """Return the settings that `to_json` wrote.
+
+        Raises:
+            SettingsError: the object holds settings that this version does not know.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(value) - known):
+            raise SettingsError(
+                f"The run was made by another version: its setting '{unknown[0]}' is unknown here."
+                " Open it with the version that made it, or train again into a new folder."
+            )
+        return cls(**value)
+
+    def differences(self, other: "RunConfig") -> list[str]:
+        """Return one phrase for each setting in which `other` differs."""
+        mine, theirs = self.to_json(), other.to_json()
+        return [
+            f"{key} was {mine[key]} and is {theirs[key]}"
+            for key in mine
+            if mine[key] != theirs[key]
+        ]
+
+
+def _within(name: str, value: float, low: float, high: float, unit: str) -> None:
+    if not low <= value <= high:
+        raise SettingsError(
+            f"{name} should be between {low} and {high} {unit}".rstrip()
+            + f", but is {value}. Choose a value in that range."
+        )

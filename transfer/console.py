@@ -1,0 +1,76 @@
+"""Words and progress bars for people, on standard error."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from tqdm import tqdm
+
+OnStep = Callable[[str, float, float, str], None]
+
+
+def say(words: str) -> None:
+    """Write one line for a person."""
+    sys.stderr.write(f"{words}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def progress() -> Iterator[OnStep]:
+    """Yield a function (phase, done, total, words) that shows how far the work is.
+
+    On a terminal: a bar with the time left for each phase; elsewhere one line a phase.
+    """
+    bars: dict[str, tqdm] = {}
+    terminal = sys.stderr.isatty()
+
+    def step(phase: str, done: float, total: float, words: str) -> None:
+        if phase not in bars:
+            _finish(bars)
+            if not terminal:
+                say(f"{words} ...")
+            bars[phase] = tqdm(total=total, file=sys.stderr, disable=not terminal, leave=False)
+        bar = bars[phase]
+        bar.set_description(words, refresh=False)
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield step
+    finally:
+        _finish(bars)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what native code writes to standard error to itself; on an error, show it.
+
+    TensorFlow tells of missing GPUs and of its own settings before any log level counts.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept, _saved(2) as original:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(original, kept.read())
+            raise
+        finally:
+            os.dup2(original, 2)
+
+
+@contextmanager
+def _saved(descriptor: int) -> Iterator[int]:
+    copy = os.dup(descriptor)
+    try:
+        yield copy
+    finally:
+        os.close(copy)
+
+
+def _finish(bars: dict[str, tqdm]) -> None:
+    for bar in bars.values():
+        bar.close()

@@ -1,0 +1,77 @@
+"""What a data set holds: its pictures with their labels, and what was left out and why."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One labelled picture.
+
+    `name` is its path as the user knows it, `file` where its upright RGB copy lies in the data
+    set's folder. `split` is "train", "val" or "test" where the user's folders say so. `sha256` is
+    of the decoded pixels and their shape: equal pictures have equal ones. Sizes in pixels, of the
+    copy.
+    """
+
+    name: str
+    label: str
+    split: str | None
+    file: str
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """One file that was left out, and why, in words."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImageIndex:
+    """One data set in the store: `pictures` sorted by split, label and name."""
+
+    root: Path
+    digest: str
+    pictures: tuple[Picture, ...]
+    rejected: tuple[Rejected, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, sorted."""
+        return tuple(sorted({picture.label for picture in self.pictures}))
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of pictures of each class, in the order of `classes`."""
+        return dict(sorted(Counter(picture.label for picture in self.pictures).items()))
+
+    def path(self, picture: Picture) -> Path:
+        """Return where the picture's upright RGB copy lies."""
+        return self.root / picture.file
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the index as a JSON object; the folder is not part of it."""
+        return {
+            "digest": self.digest,
+            "pictures": [asdict(picture) for picture in self.pictures],
+            "rejected": [asdict(item) for item in self.rejected],
+            "warnings": list(self.warnings),
+        }
+
+    @classmethod
+    def from_json(cls, root: Path, value: dict[str, Any]) -> "ImageIndex":
+        """Return the index that `to_json` wrote, for the folder that it lies in."""
+        return cls(
+            root=root,
+            digest=value["digest"],
+            pictures=tuple(Picture(**item) for item in value["pictures"]),
+            rejected=tuple(Rejected(**item) for item in value["rejected"]),
+            warnings=tuple(value["warnings"]),
+        )

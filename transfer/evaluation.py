@@ -1,0 +1,108 @@
+"""How good a classifier is, with its uncertainty: plain NumPy, no model in sight."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A share of right answers with its 95 % Wilson interval, all in [0, 1]; `n` pictures."""
+
+    accuracy: float
+    low: float
+    high: float
+    n: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the four numbers as a JSON object."""
+        return {"accuracy": self.accuracy, "low": self.low, "high": self.high, "n": self.n}
+
+    def sentence(self) -> str:
+        """Return the number as a person reads it: '91.2 % (86.0 to 94.6 %, 153 pictures)'."""
+        low, high = 100 * self.low, 100 * self.high
+        return f"{100 * self.accuracy:.1f} % ({low:.1f} to {high:.1f} %, {self.n} pictures)"
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """Precision and recall of one class; None where nothing was predicted or nothing is there."""
+
+    precision: float | None
+    recall: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one model did on one set of pictures.
+
+    `confusion[i][j]` counts pictures of class i that were called class j, in the order of
+    `classes`. `loss` is the mean negative log-likelihood in nats.
+    """
+
+    overall: Accuracy
+    loss: float
+    classes: tuple[str, ...]
+    per_class: dict[str, ClassScore]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as a JSON object."""
+        return {
+            **self.overall.to_json(),
+            "loss": self.loss,
+            "classes": list(self.classes),
+            "per_class": {
+                name: {"precision": score.precision, "recall": score.recall, "n": score.n}
+                for name, score in self.per_class.items()
+            },
+            "confusion": [list(row) for row in self.confusion],
+        }
+
+
+def wilson(right: int, n: int) -> Accuracy:
+    """Return the share `right / n` with its 95 % Wilson score interval (Wilson 1927).
+
+    >>> wilson(90, 100).low.__round__(3)
+    0.826
+
+    Raises:
+        ValueError: `n` is not positive, or `right` is not between 0 and `n`.
+    """
+    if n <= 0 or not 0 <= right <= n:
+        raise ValueError(f"expected 0 <= right <= n and n > 0, got right={right}, n={n}")
+    share, z2 = right / n, _Z95**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    return Accuracy(share, max(0.0, centre - half), min(1.0, centre + half), n)
+
+
+def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Report:
+    """Compare probabilities [n, classes] with the true class numbers [n].
+
+    Raises:
+        ValueError: the shapes do not fit together, or there are no pictures.
+    """
+    if probabilities.shape != (len(labels), len(classes)) or not len(labels):
+        raise ValueError(f"got probabilities {probabilities.shape} for {len(labels)} labels")
+    predicted = probabilities.argmax(axis=1)
+    confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    likelihood = probabilities[np.arange(len(labels)), labels]
+    return Report(
+        overall=wilson(int(confusion.trace()), len(labels)),
+        loss=float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
+        classes=classes,
+        per_class={name: _class_score(confusion, i) for i, name in enumerate(classes)},
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+    )
+
+
+def _class_score(confusion: np.ndarray, i: int) -> ClassScore:
+    right, called, there = int(confusion[i, i]), int(confusion[:, i].sum()), int(confusion[i].sum())
+    return ClassScore(right / called if called else None, right / there if there else None, there)

@@ -1,0 +1,73 @@
+"""Answers from a trained model: for the pictures of a data set, or for files from anywhere."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from transfer import backbones, batches, imaging
+from transfer.dataset.decode import decode
+from transfer.runs import Run
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model with its class names: output column i is `classes[i]`."""
+
+    model: keras.Model
+    classes: tuple[str, ...]
+    image_size: int
+
+
+def load(run: Run) -> Classifier:
+    """Load the model of a finished run. Only models that this program wrote may be loaded.
+
+    Raises:
+        RunError: there is no finished run in the folder.
+    """
+    result = run.result()
+    model = keras.saving.load_model(run.model_path, compile=False)
+    return Classifier(model, tuple(result["classes"]), run.config().image_size)
+
+
+def probabilities(
+    classifier: Classifier,
+    paths: Sequence[Path],
+    on_progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
+    """Return probabilities float32 [n, classes] for stored pictures (see `dataset.library`)."""
+    predict = backbones.compiled(classifier.model, _BATCH)
+    parts = []
+    for batch in batches.pictures(paths, classifier.image_size, _BATCH).as_numpy_iterator():
+        parts.append(predict(batch))
+        if on_progress:
+            on_progress(min(len(parts) * _BATCH, len(paths)), len(paths))
+    return np.concatenate(parts)
+
+
+def predict_files(classifier: Classifier, files: Sequence[Path]) -> np.ndarray:
+    """Return probabilities float32 [n, classes] for picture files of any kind that is read.
+
+    Raises:
+        DataError: a file is missing or is not a picture.
+    """
+    predict = backbones.compiled(classifier.model, _BATCH)
+    parts = []
+    for start in range(0, len(files), _BATCH):
+        batch = [_resized(file, classifier.image_size) for file in files[start : start + _BATCH]]
+        parts.append(predict(np.stack(batch)))
+    return np.concatenate(parts)
+
+
+def _resized(file: Path, image_size: int) -> np.ndarray:
+    """Go the way of every picture: one decoding, a lossless file of our own, one resizing."""
+    own = io.BytesIO()
+    Image.fromarray(decode(file)).save(own, "PNG", compress_level=0)
+    return imaging.decode_and_resize(tf.constant(own.getvalue()), image_size).numpy()

@@ -1,0 +1,166 @@
+"""The run folder: the one place where a worker and whoever watches it meet.
+
+    RUN/
+        config.json      the settings (`RunConfig`)
+        status.json      where it stands; replaced as a whole
+        events.jsonl     what happened, one JSON object a line, only ever appended
+        split.json       which picture is in train, validation and test
+        history.json     one row an epoch
+        result.json      the outcome; its presence means that the run is finished
+        model.keras      the shipped model: RGB pictures in, probabilities out
+        checkpoint/      what a killed run needs to go on
+        lock             held by the process that works on the run, for as long as it lives
+
+Only this module knows these names.
+"""
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transfer import store
+from transfer.config import RunConfig
+from transfer.errors import RunError, SettingsError
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder. Creating this object touches nothing on disk."""
+
+    folder: Path
+
+    @property
+    def model_path(self) -> Path:
+        """The shipped Keras model."""
+        return self.folder / "model.keras"
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where training keeps what it needs to go on."""
+        return self.folder / "checkpoint"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the folder holds a run, finished or not."""
+        return (self.folder / "config.json").is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has its result and its model."""
+        return (self.folder / "result.json").is_file() and self.model_path.is_file()
+
+    def start(self, config: RunConfig) -> None:
+        """Create the folder with its settings, or check that they are those it was started with.
+
+        Raises:
+            SettingsError: the run was started with other settings.
+            RunError: the folder holds other files.
+        """
+        if self.exists:
+            if different := self.config().differences(config):
+                raise SettingsError(
+                    f"The run in '{self.folder}' was started with other settings:"
+                    f" {'; '.join(different)}. Use the same settings to go on with it,"
+                    " or another folder for a new run."
+                )
+            return
+        if self.folder.is_file() or (self.folder.is_dir() and any(self._foreign())):
+            raise RunError(
+                f"'{self.folder}' holds other files already."
+                " Name a new or an empty folder for the run."
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        store.write_json(self.folder / "config.json", config.to_json())
+
+    def config(self) -> RunConfig:
+        """Return the settings of the run.
+
+        Raises:
+            RunError: there is no run in the folder, or its settings cannot be read.
+        """
+        if not self.exists:
+            raise RunError(
+                f"There is no run in '{self.folder}'. Train one there first:"
+                f" python -m transfer train DATA --run '{self.folder}'"
+            )
+        return RunConfig.from_json(self._read("config.json"))
+
+    def result(self) -> dict[str, Any]:
+        """Return the outcome of a finished run.
+
+        Raises:
+            RunError: the run is not finished.
+        """
+        self.config()
+        if not self.finished:
+            raise RunError(
+                f"The run in '{self.folder}' is not finished."
+                " Give the same train command again and it goes on where it was."
+            )
+        return self._read("result.json")
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write the outcome; from now on the run is finished."""
+        store.write_json(self.folder / "result.json", result)
+
+    def read(self, name: str) -> Any | None:
+        """Return what `write` kept under this name, or None."""
+        return self._read(f"{name}.json") if (self.folder / f"{name}.json").is_file() else None
+
+    def write(self, name: str, value: Any) -> None:
+        """Keep a JSON value ('split', 'history', 'versions', ...) in the run folder."""
+        store.write_json(self.folder / f"{name}.json", value)
+
+    def status(self, phase: str, **details: Any) -> None:
+        """Replace the status: what is being done, and how far it is."""
+        now = {"time": round(time.time(), 3), "phase": phase, **details}
+        store.write_json(self.folder / "status.json", now)
+
+    def event(self, kind: str, **details: Any) -> None:
+        """Append one event, for whoever follows the run."""
+        now = {"time": round(time.time(), 3), "event": kind, **details}
+        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as events:
+            events.write(json.dumps(now, ensure_ascii=False) + "\n")
+
+    def seconds_spent(self) -> float:
+        """Return the working seconds that earlier processes recorded for this run."""
+        return float((self.read("spent") or {}).get("seconds", 0.0))
+
+    def record_spent(self, seconds: float) -> None:
+        """Keep the working seconds, so that a budget holds across restarts."""
+        self.write("spent", {"seconds": round(seconds, 3)})
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process until it ends, however it ends.
+
+        Raises:
+            RunError: another process works on the run.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(
+                    f"Another process is working on the run in '{self.folder}'."
+                    " Wait until it has finished, or stop it first."
+                ) from None
+            yield
+
+    def _foreign(self) -> Iterator[Path]:
+        return (path for path in self.folder.iterdir() if path.name != "lock")
+
+    def _read(self, name: str) -> Any:
+        try:
+            return store.read_json(self.folder / name)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"The file '{self.folder / name}' cannot be read ({error})."
+                " The run is damaged: train it again into a new folder."
+            ) from error

@@ -1,0 +1,61 @@
+"""What every strategy gets and gives back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from transfer.backbones import Backbone
+from transfer.config import RunConfig
+from transfer.dataset.index import ImageIndex
+from transfer.dataset.split import Split
+from transfer.runs import Run
+from transfer.training import Progress
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training problem, ready to be solved.
+
+    `labels` are class numbers [len(index.pictures)]; `features` the backbone's pooled outputs, in
+    the same order (rows of pictures outside the split are not filled). `deadline` is in
+    `time.monotonic()` seconds.
+    """
+
+    config: RunConfig
+    run: Run
+    index: ImageIndex
+    split: Split
+    labels: np.ndarray
+    backbone: Backbone
+    features: np.ndarray
+    deadline: float
+    on_progress: Callable[[Progress], None] | None = None
+    on_search: Callable[[int, int], None] | None = None
+    on_epoch: Callable[[dict[str, Any]], None] | None = None
+
+    def paths(self, positions: tuple[int, ...]) -> list[Path]:
+        """Return the files of these pictures."""
+        return [self.index.path(self.index.pictures[i]) for i in positions]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A solution: `model` has seen the training pictures only.
+
+    `model` maps RGB pictures of any size (0-255) to probabilities. `refit` gives a model that has
+    learned from training and validation pictures, where the strategy has one; it is called after
+    validation. `history` has one row an epoch; `ended` says why training ended.
+    """
+
+    strategy: str
+    model: keras.Model
+    history: tuple[dict[str, Any], ...]
+    ended: str
+    refit: Callable[[], keras.Model] | None = None
+
+
+Strategy = Callable[[Task], Trained]

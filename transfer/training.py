@@ -1,0 +1,241 @@
+"""Fine-tune a model epoch by epoch: schedules, early stopping, a checkpoint after each epoch."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from transfer import backbones, devices, evaluation, store
+from transfer.batches import TrainingBatches
+
+WARM_UP = 0.1  # share of the steps in which the rate rises from zero
+_EVALUATION_BATCH = 32
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How long and how fast to train.
+
+    `rates` maps a pattern of variable paths (a regular expression that must match the whole path)
+    to a learning rate; variables that no pattern matches learn at `default_rate`.
+    """
+
+    epochs: int
+    patience: int
+    rates: dict[str, float]
+    default_rate: float
+    weight_decay: float
+    deadline: float = math.inf  # in `time.monotonic()` seconds
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The pictures that judge each epoch: resized uint8 [n, s, s, 3], class numbers [n]."""
+
+    pictures: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands. `seconds_left` is an upper bound: it may stop early."""
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    seconds_left: float
+
+
+@dataclass
+class _State:
+    """What a killed training needs to go on, besides the variables' values."""
+
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    stopped: str | None = None
+
+
+def fit(
+    model: keras.Model,
+    training: TrainingBatches,
+    validation: Validation,
+    settings: FitSettings,
+    checkpoint: Path,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+) -> tuple[list[dict[str, Any]], str]:
+    """Train `model` in place and leave it with the weights of its best epoch.
+
+    The best epoch is that of the lowest validation loss; the weights at the start count as epoch 0.
+    After each epoch everything needed to go on is in `checkpoint`, so that the same call in a new
+    process gives what an undisturbed one would have given.
+
+    Returns:
+        (one row an epoch, why it ended: 'epochs', 'patience', 'budget' or 'diverged').
+    """
+    optimizer = _optimizer(settings, settings.epochs * training.steps)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile="auto"
+        if devices.has_accelerator()
+        else False,  # XLA is about eight times slower on a CPU
+    )
+    optimizer.build(model.trainable_variables)
+    predict = backbones.compiled(model, _EVALUATION_BATCH)
+    variables = _variables(model, optimizer)
+    state, best = _restore(checkpoint, variables, model)
+    if not state.history:
+        _judge(state, {"epoch": 0}, predict, validation)
+        best = _values(model.trainable_variables)
+        state.best_loss = state.history[0]["val_loss"]
+        _save(checkpoint, variables, state, best)
+    while state.stopped is None:
+        epoch = len(state.history)
+        watch = _Watch(settings, epoch, training.steps, on_progress)
+        result = model.fit(
+            training.epoch(epoch), shuffle=False, verbose=0, callbacks=[watch]
+        ).history
+        row = {
+            "epoch": epoch,
+            "loss": result["loss"][-1],
+            "accuracy": result["accuracy"][-1],
+            "learning_rate": float(optimizer.optimizers[0].learning_rate),
+            "seconds": time.monotonic() - watch.started,
+        }
+        _judge(state, row, predict, validation)
+        if row["val_loss"] < state.best_loss:
+            state.best_loss, state.best_epoch = row["val_loss"], epoch
+            best = _values(model.trainable_variables)
+        state.stopped = _reason_to_stop(state, row, settings, watch.out_of_time)
+        _save(checkpoint, variables, state, best)
+        if on_epoch:
+            on_epoch(row)
+    for variable, value in zip(model.trainable_variables, best, strict=True):
+        variable.assign(value)
+    return state.history, state.stopped
+
+
+class _Watch(keras.callbacks.Callback):
+    """Reports each step and ends the epoch when the time is up."""
+
+    def __init__(
+        self,
+        settings: FitSettings,
+        epoch: int,
+        steps: int,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        super().__init__()
+        self._settings, self._epoch, self._steps = settings, epoch, steps
+        self._on_progress = on_progress
+        self.started = time.monotonic()
+        self.out_of_time = False
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Tell how far it is; end the epoch when the time is up."""
+        now = time.monotonic()
+        if now >= self._settings.deadline:
+            self.out_of_time = True
+            self.model.stop_training = True  # Keras ends the epoch after this batch
+        if self._on_progress:
+            done = batch + 1
+            a_step = (now - self.started) / done
+            left = (self._settings.epochs - self._epoch) * self._steps + self._steps - done
+            seconds = min(left * a_step, max(0.0, self._settings.deadline - now))
+            self._on_progress(
+                Progress(self._epoch, self._settings.epochs, done, self._steps, seconds)
+            )
+
+
+def _optimizer(settings: FitSettings, steps: int) -> keras.optimizers.MultiOptimizer:
+    """Return AdamW with a rate for each group of variables, warmed up and then cosine (SGDR)."""
+
+    def adamw(rate: float) -> keras.optimizers.Optimizer:
+        warm_up = max(1, round(WARM_UP * steps))
+        schedule = keras.optimizers.schedules.CosineDecay(
+            0.0, max(1, steps - warm_up), warmup_target=rate, warmup_steps=warm_up
+        )
+        return keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay)
+
+    groups = keras.optimizers.OptimizerMap(
+        adamw(settings.default_rate), {path: adamw(rate) for path, rate in settings.rates.items()}
+    )
+    return keras.optimizers.MultiOptimizer(groups)
+
+
+def _judge(
+    state: _State,
+    row: dict[str, Any],
+    predict: Callable[[np.ndarray], np.ndarray],
+    validation: Validation,
+) -> None:
+    """Add the validation loss and accuracy to the row, and the row to the history."""
+    parts = [
+        predict(validation.pictures[i : i + _EVALUATION_BATCH])
+        for i in range(0, len(validation.labels), _EVALUATION_BATCH)
+    ]
+    report = evaluation.evaluate(np.concatenate(parts), validation.labels, validation.classes)
+    row.update(phase="fine_tuning", val_loss=report.loss, val_accuracy=report.overall.accuracy)
+    state.history.append(row)
+
+
+def _reason_to_stop(
+    state: _State, row: dict[str, Any], settings: FitSettings, out_of_time: bool
+) -> str | None:
+    if not math.isfinite(row["loss"]) or not math.isfinite(row["val_loss"]):
+        return "diverged"
+    if out_of_time or time.monotonic() >= settings.deadline:
+        return "budget"
+    if row["epoch"] >= settings.epochs:
+        return "epochs"
+    return "patience" if row["epoch"] - state.best_epoch >= settings.patience else None
+
+
+def _variables(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    """Return all that changes during training: frozen weights do not, dropout's seeds do."""
+    seeds = [variable for variable in model.variables if "seed" in variable.name]
+    return [*model.trainable_variables, *seeds, *optimizer.variables]
+
+
+def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def _save(
+    checkpoint: Path, variables: list[keras.Variable], state: _State, best: list[np.ndarray]
+) -> None:
+    """Write one file, whole or not at all."""
+    arrays = {f"now{i}": value for i, value in enumerate(_values(variables))}
+    arrays |= {f"best{i}": value for i, value in enumerate(best)}
+    arrays["state"] = np.frombuffer(json.dumps(vars(state)).encode(), np.uint8)
+    with store.replacing(_file(checkpoint)) as partial:
+        np.savez(partial, allow_pickle=False, **arrays)
+
+
+def _restore(
+    checkpoint: Path, variables: list[keras.Variable], model: keras.Model
+) -> tuple[_State, list[np.ndarray]]:
+    """Return the kept state and best weights; a new state where there is no checkpoint."""
+    try:
+        with np.load(_file(checkpoint), allow_pickle=False) as kept:
+            state = _State(**json.loads(kept["state"].tobytes()))
+            for i, variable in enumerate(variables):
+                variable.assign(kept[f"now{i}"])
+            return state, [kept[f"best{i}"] for i in range(len(model.trainable_variables))]
+    except FileNotFoundError:
+        return _State(), []
+
+
+def _file(checkpoint: Path) -> Path:
+    return checkpoint / "fine_tuning.npz"
