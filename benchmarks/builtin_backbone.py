@@ -29,6 +29,7 @@ DATASETS = ("ants-bees", "clothing", "eurosat", "steel-defects")
 SEEDS = (0, 1, 2)
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 _BATCH = 100
+_NORM_STEPS = 15
 
 
 @dataclass(frozen=True)
@@ -155,10 +156,13 @@ def _share(correct: np.ndarray) -> dict[str, object]:
 
 
 def _estimate_batch_norm(backbone: keras.Model, pixels: np.ndarray) -> None:
-    """Let BatchNorm see the training pictures; nothing else changes."""
+    """Set BatchNorm's statistics to their means over batches of training pictures."""
     order = np.random.default_rng(0).permutation(len(pixels))
-    for step in range(100):
-        chosen = np.take(order, range(step * 64, step * 64 + 64), mode="wrap")
+    norms = [x for x in backbone.layers if isinstance(x, keras.layers.BatchNormalization)]
+    for step in range(_NORM_STEPS):
+        for norm in norms:
+            norm.momentum = step / (step + 1)
+        chosen = np.take(order, range(step * _BATCH, (step + 1) * _BATCH), mode="wrap")
         backbone(pixels[chosen], training=True)
 
 

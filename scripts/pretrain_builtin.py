@@ -1,0 +1,168 @@
+"""Train the built-in backbone on generated pictures and write its weights.
+
+python -m scripts.pretrain_builtin
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from transfer.builtin import network, pictures
+
+STORED_SIZE = 96
+BATCH = 64
+HELD_OUT = 4000
+_CHUNK = 500
+_LINES: Any = 2  # Keras takes 2 for a line an epoch; its annotation knows strings only
+
+
+def generate(path: Path, count: int, seed: int, workers: int) -> np.ndarray:
+    """Render `count` pictures, class after class in turn, into a .npy file; return it mapped."""
+    shape = (count, STORED_SIZE, STORED_SIZE, 3)
+    stored = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    jobs = [(start, min(start + _CHUNK, count), seed) for start in range(0, count, _CHUNK)]
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        for start, chunk in pool.imap_unordered(_render_chunk, jobs):
+            stored[start : start + len(chunk)] = chunk
+    return stored
+
+
+def batches(stored: np.ndarray, first: int, last: int, size: int, augment: bool) -> tf.data.Dataset:
+    """Return pictures number `first` up to `last` in [-1, 1], with their class numbers."""
+    numbers = tf.data.Dataset.range(first, last)
+    if augment:
+        numbers = numbers.shuffle(last - first, reshuffle_each_iteration=True)
+
+    def read(chosen: np.ndarray) -> np.ndarray:
+        return stored[np.sort(chosen)]
+
+    def prepare(chosen: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        chosen = tf.sort(chosen)
+        pixels = tf.numpy_function(read, [chosen], tf.uint8)
+        pixels.set_shape((None, STORED_SIZE, STORED_SIZE, 3))
+        values = tf.cast(pixels, tf.float32) / 127.5 - 1.0
+        classes = tf.math.floormod(chosen, pictures.NUM_CLASSES)
+        labels = tf.one_hot(classes, pictures.NUM_CLASSES)
+        if augment:
+            return _augment(values, size), labels
+        return tf.image.resize(values, (size, size), antialias=True), labels
+
+    grouped = numbers.batch(BATCH, drop_remainder=augment)
+    return grouped.map(prepare, num_parallel_calls=2).prefetch(4)
+
+
+def classifier(backbone: keras.Model) -> keras.Model:
+    """Put a head of two layers on the backbone: what suits these classes alone stays in it."""
+    x = keras.layers.GlobalAveragePooling2D()(backbone.output)
+    x = keras.layers.Dense(512, use_bias=False)(x)
+    x = keras.layers.BatchNormalization(momentum=0.95)(x)
+    x = keras.layers.ReLU()(x)
+    x = keras.layers.Dropout(0.1)(x)
+    logits = keras.layers.Dense(pictures.NUM_CLASSES, dtype="float32")(x)
+    return keras.Model(backbone.input, logits)
+
+
+def main() -> None:
+    """Generate, train, write the weights after each epoch, and print what came out as JSON."""
+    options = _options()
+    started = time.time()
+    keras.utils.set_random_seed(options.seed)
+    if options.bfloat16:
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    backbone = network.build((None, None, 3))
+    model = classifier(backbone)
+    with tempfile.TemporaryDirectory() as folder:
+        count = options.pictures + HELD_OUT
+        stored = generate(Path(folder) / "pictures.npy", count, options.seed, options.workers)
+        rendered = time.time() - started
+        steps = (options.epochs + options.final_epochs) * (options.pictures // BATCH)
+        _compile(model, steps)
+        phases = {options.size: options.epochs, STORED_SIZE: options.final_epochs}
+        accuracy = {}
+        for size, epochs in phases.items():
+            training = batches(stored, HELD_OUT, count, size, augment=True)
+            held_out = batches(stored, 0, HELD_OUT, size, augment=False)
+            for _ in range(epochs):
+                model.fit(training, validation_data=held_out, verbose=_LINES)
+                network.save(backbone, options.out)
+            accuracy[size] = model.evaluate(held_out, verbose=_LINES, return_dict=True)["accuracy"]
+    summary = {
+        "classes": pictures.NUM_CLASSES,
+        "parameters": backbone.count_params(),
+        "held_out_accuracy": accuracy,
+        "seconds_rendering": round(rendered),
+        "seconds": round(time.time() - started),
+        "bytes": options.out.stat().st_size,
+    }
+    print(json.dumps(summary, indent=1))
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=int, default=60_000, help="how many to train on")
+    parser.add_argument("--epochs", type=int, default=10, help="passes at --size")
+    parser.add_argument("--final-epochs", type=int, default=2, help=f"passes at {STORED_SIZE} px")
+    parser.add_argument("--size", type=int, default=48, help="pixels of a training picture's side")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="rendering processes")
+    parser.add_argument("--bfloat16", action="store_true", help="mixed precision: faster if native")
+    parser.add_argument("--out", type=Path, default=network.WEIGHTS_PATH)
+    return parser.parse_args()
+
+
+def _compile(model: keras.Model, steps: int) -> None:
+    warm_up = max(1, steps // 20)
+    schedule: Any = keras.optimizers.schedules.CosineDecay(
+        1e-4, steps - warm_up, warmup_target=1.5e-3, warmup_steps=warm_up
+    )
+    model.compile(
+        keras.optimizers.AdamW(schedule, weight_decay=0.02, clipnorm=5.0),
+        keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1),
+        metrics=["accuracy"],
+    )
+
+
+def _render_chunk(job: tuple[int, int, int]) -> tuple[int, np.ndarray]:
+    start, stop, seed = job
+    return start, np.stack(
+        [
+            pictures.render(
+                number % pictures.NUM_CLASSES, np.random.default_rng([seed, number]), STORED_SIZE
+            )
+            for number in range(start, stop)
+        ]
+    )
+
+
+def _augment(values: tf.Tensor, size: int) -> tf.Tensor:
+    """Crop, flip, tint: each picture by its own numbers, a whole batch at once."""
+    count = tf.shape(values)[0]
+    one, two = tf.stack([count, 1]), tf.stack([count, 2])
+    side = tf.sqrt(tf.random.uniform(one, 0.4, 1.0))
+    top_left = tf.random.uniform(two) * (1 - side)
+    top, left = tf.split(top_left, 2, axis=1)
+    bottom, right = tf.split(top_left + side, 2, axis=1)
+    # A box whose ends are swapped is read backwards, which is a flip.
+    flip = tf.random.uniform(one) < 0.5
+    boxes = [top, tf.where(flip, right, left), bottom, tf.where(flip, left, right)]
+    values = tf.image.crop_and_resize(
+        values, tf.concat(boxes, axis=1), tf.range(count), (size, size)
+    )
+    contrast = tf.random.uniform(one, 0.75, 1.25)
+    light = tf.random.normal(one, 0.0, 0.1)
+    tint = tf.random.normal(tf.stack([count, 3]), 0.0, 0.04)
+    values = values * contrast[:, None, None, :] + (light + tint)[:, None, None, :]
+    return tf.clip_by_value(values, -1.0, 1.0)
+
+
+if __name__ == "__main__":
+    main()
