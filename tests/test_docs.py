@@ -17,8 +17,8 @@ def test_the_snippet_is_the_one_that_is_exported_and_tested():
 def test_every_command_and_option_is_described():
     from transfer import cli
 
-    parser = cli._parser()
-    commands = parser._subparsers._group_actions[0].choices
+    actions = cli._parser()._actions
+    commands = next(action.choices for action in actions if isinstance(action.choices, dict))
     for name, command in commands.items():
         if name == "demo":  # what `make run` does, until there is an app
             continue

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -157,7 +158,7 @@ def batch_norm_statistics(network: keras.Model) -> list[np.ndarray]:
     ]
 
 
-def _preprocess(pictures: keras.KerasTensor, kind: str) -> keras.KerasTensor:
+def _preprocess(pictures: Any, kind: str) -> Any:
     """Bring RGB in 0-255 to what the network was trained on (`imagenet_utils.preprocess_input`)."""
     if kind == "tf":
         return keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="preprocess")(pictures)

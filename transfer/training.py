@@ -82,40 +82,20 @@ def fit(
     Returns:
         (one row an epoch, why it ended: 'epochs', 'patience', 'budget' or 'diverged').
     """
-    optimizer = _optimizer(settings, settings.epochs * training.steps)
-    model.compile(
-        optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        jit_compile="auto"
-        if devices.has_accelerator()
-        else False,  # XLA is about eight times slower on a CPU
-    )
-    optimizer.build(model.trainable_variables)
+    optimizer = _compile(model, settings, settings.epochs * training.steps)
     predict = backbones.compiled(model, _EVALUATION_BATCH)
     variables = _variables(model, optimizer)
     state, best = _restore(checkpoint, variables, model)
     if not state.history:
         _judge(state, {"epoch": 0}, predict, validation)
-        best = _values(model.trainable_variables)
-        state.best_loss = state.history[0]["val_loss"]
+        state.best_loss, best = state.history[0]["val_loss"], _values(model.trainable_variables)
         _save(checkpoint, variables, state, best)
     while state.stopped is None:
-        epoch = len(state.history)
-        watch = _Watch(settings, epoch, training.steps, on_progress)
-        result = model.fit(
-            training.epoch(epoch), shuffle=False, verbose=0, callbacks=[watch]
-        ).history
-        row = {
-            "epoch": epoch,
-            "loss": result["loss"][-1],
-            "accuracy": result["accuracy"][-1],
-            "learning_rate": float(optimizer.optimizers[0].learning_rate),
-            "seconds": time.monotonic() - watch.started,
-        }
+        watch = _Watch(settings, len(state.history), training.steps, on_progress)
+        row = _one_epoch(model, optimizer, training, watch)
         _judge(state, row, predict, validation)
         if row["val_loss"] < state.best_loss:
-            state.best_loss, state.best_epoch = row["val_loss"], epoch
+            state.best_loss, state.best_epoch = row["val_loss"], row["epoch"]
             best = _values(model.trainable_variables)
         state.stopped = _reason_to_stop(state, row, settings, watch.out_of_time)
         _save(checkpoint, variables, state, best)
@@ -137,7 +117,7 @@ class _Watch(keras.callbacks.Callback):
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         super().__init__()
-        self._settings, self._epoch, self._steps = settings, epoch, steps
+        self._settings, self.epoch, self._steps = settings, epoch, steps
         self._on_progress = on_progress
         self.started = time.monotonic()
         self.out_of_time = False
@@ -147,15 +127,51 @@ class _Watch(keras.callbacks.Callback):
         now = time.monotonic()
         if now >= self._settings.deadline:
             self.out_of_time = True
-            self.model.stop_training = True  # Keras ends the epoch after this batch
+            # Keras ends the epoch after this batch.
+            self.model.stop_training = True  # pyright: ignore[reportOptionalMemberAccess]
         if self._on_progress:
             done = batch + 1
             a_step = (now - self.started) / done
-            left = (self._settings.epochs - self._epoch) * self._steps + self._steps - done
+            left = (self._settings.epochs - self.epoch) * self._steps + self._steps - done
             seconds = min(left * a_step, max(0.0, self._settings.deadline - now))
             self._on_progress(
-                Progress(self._epoch, self._settings.epochs, done, self._steps, seconds)
+                Progress(self.epoch, self._settings.epochs, done, self._steps, seconds)
             )
+
+
+def _compile(
+    model: keras.Model, settings: FitSettings, steps: int
+) -> keras.optimizers.MultiOptimizer:
+    optimizer = _optimizer(settings, steps)
+    # XLA is about eight times slower on a CPU (measured with MobileNetV2).
+    jit_compile = "auto" if devices.has_accelerator() else False
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(),
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        jit_compile=jit_compile,  # pyright: ignore[reportArgumentType]
+    )
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def _one_epoch(
+    model: keras.Model,
+    optimizer: keras.optimizers.MultiOptimizer,
+    training: TrainingBatches,
+    watch: "_Watch",
+) -> dict[str, Any]:
+    """Train for one epoch and return its row, without the validation."""
+    silent: Any = 0
+    data = training.epoch(watch.epoch)
+    result = model.fit(data, shuffle=False, verbose=silent, callbacks=[watch]).history
+    return {
+        "epoch": watch.epoch,
+        "loss": result["loss"][-1],
+        "accuracy": result["accuracy"][-1],
+        "learning_rate": float(optimizer.optimizers[0].learning_rate),
+        "seconds": time.monotonic() - watch.started,
+    }
 
 
 def _optimizer(settings: FitSettings, steps: int) -> keras.optimizers.MultiOptimizer:
@@ -163,7 +179,7 @@ def _optimizer(settings: FitSettings, steps: int) -> keras.optimizers.MultiOptim
 
     def adamw(rate: float) -> keras.optimizers.Optimizer:
         warm_up = max(1, round(WARM_UP * steps))
-        schedule = keras.optimizers.schedules.CosineDecay(
+        schedule: Any = keras.optimizers.schedules.CosineDecay(
             0.0, max(1, steps - warm_up), warmup_target=rate, warmup_steps=warm_up
         )
         return keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay)

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -39,7 +40,7 @@ def _model(name: str = "builtin") -> tuple[backbones.Backbone, keras.Model]:
         network = getattr(keras.applications, spec.function)(
             include_top=False, weights=None, input_shape=(SIZE, SIZE, 3)
         )
-        backbone = backbones.Backbone(spec, SIZE, network, None)
+        backbone = backbones.Backbone(spec, SIZE, network, Path("none"))
     rng = np.random.default_rng(1)
     kernel = rng.normal(0, 0.01, (backbone.feature_dim, 2)).astype(np.float32)
     head = LinearHead(kernel, np.zeros(2, np.float32), 1.0, 0.0)
@@ -139,7 +140,7 @@ def test_a_budget_ends_it_after_the_batch_at_hand(files, tmp_path):
 
 def test_the_last_stage_learns_at_a_tenth_of_the_heads_rate(files, tmp_path):
     _, model = _model()
-    rates: list[tuple[float, float]] = []
+    rates: list[tuple[float, ...]] = []
 
     def watch(_):
         inner = model.optimizer.optimizers
