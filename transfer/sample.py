@@ -38,9 +38,9 @@ class Fruit:
 
 
 FRUITS: dict[str, Fruit] = {
-    "apple": Fruit((-12, 40), (0.6, 0.95), (0.7, 0.95), (0.9, 1.0), dent=0.22, stem=0.7, leaf=0.3),
-    "lemon": Fruit((46, 64), (0.8, 1.0), (0.65, 0.95), (1.2, 1.5), point=0.16, pores=0.5, leaf=0.2),
-    "lime": Fruit((58, 100), (0.5, 0.9), (0.6, 0.95), (1.1, 1.35), point=0.08, pores=0.4, leaf=0.1),
+    "apple": Fruit((-12, 32), (0.6, 0.95), (0.7, 0.95), (0.9, 1.0), dent=0.22, stem=0.7, leaf=0.3),
+    "lemon": Fruit((46, 62), (0.8, 1.0), (0.65, 0.95), (1.2, 1.5), point=0.16, pores=0.5, leaf=0.2),
+    "lime": Fruit((60, 105), (0.5, 0.9), (0.6, 0.95), (1.1, 1.35), point=0.08, pores=0.4, leaf=0.1),
     "orange": Fruit((20, 40), (0.8, 1.0), (0.8, 1.0), (0.93, 1.07), pores=1.0, leaf=0.3),
     "pear": Fruit((45, 80), (0.6, 0.9), (0.5, 0.85), (1.15, 1.4), neck=0.45, stem=0.8, leaf=0.2),
     "plum": Fruit((270, 350), (0.25, 0.6), (0.4, 0.8), (1.05, 1.3), dent=0.08, stem=0.3),
@@ -78,8 +78,8 @@ def draw(name: str, rng: np.random.Generator, size: int) -> Image.Image:
     """Draw one fruit on a table, [size, size] RGB; the same generator state, the same picture."""
     fruit, side = FRUITS[name], size * _OVERSAMPLE
     canvas = _background(rng, side)
-    centre = rng.uniform(0.4, 0.6, 2) * side
-    radius, angle = rng.uniform(0.2, 0.33) * side, rng.uniform(-0.6, 0.6)
+    centre = rng.uniform(0.44, 0.56, 2) * side
+    radius, angle = rng.uniform(0.27, 0.37) * side, rng.uniform(-0.5, 0.5)
     light = _unit(np.array([rng.uniform(-0.8, 0.8), rng.uniform(-0.9, -0.3), 0.9]))
     along, across, depth = _body(fruit, rng, side, centre, radius, angle)
     canvas = _shadow(canvas, depth > 0, light, radius)
@@ -91,8 +91,8 @@ def draw(name: str, rng: np.random.Generator, size: int) -> Image.Image:
     _greenery(picture, fruit, rng, centre, radius, angle)
     picture = picture.resize((size, size), Image.Resampling.LANCZOS)
     picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0, 0.8))))
-    pixels = np.asarray(picture, np.float64) * rng.uniform(0.75, 1.1)
-    pixels += rng.normal(0, rng.uniform(1, 7), pixels.shape)
+    pixels = np.asarray(picture, np.float64) * rng.uniform(0.85, 1.1)
+    pixels += rng.normal(0, rng.uniform(1, 5), pixels.shape)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
@@ -148,10 +148,11 @@ def _surface(
 def _background(rng: np.random.Generator, side: int) -> np.ndarray:
     """Return a table or a cloth, plain, striped or checked, float [side, side, 3]."""
     y, x = np.mgrid[:side, :side] / side
-    one, other = (255 * _hsv(rng.uniform(0, 360), rng.uniform(0.02, 0.5), v)
-                  for v in rng.uniform(0.35, 0.95, 2))  # fmt: skip
+    light = rng.uniform(0.35, 0.9)
+    shades = (light, light + rng.uniform(-0.18, 0.1))
+    one, other = (255 * _hsv(rng.uniform(0, 360), rng.uniform(0.02, 0.3), v) for v in shades)
     kind = rng.choice(["plain", "wood", "stripes", "checks"])
-    turn, count = rng.uniform(0, np.pi), rng.uniform(4, 12)
+    turn, count = rng.uniform(0, np.pi), rng.uniform(3, 8)
     u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
     if kind == "plain":
         mix = np.clip(y + rng.uniform(-0.3, 0.3), 0, 1)
