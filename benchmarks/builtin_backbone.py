@@ -119,6 +119,7 @@ def compare(folder: Path, weights: Path) -> dict[str, object]:
         "random": _share(random),
         "random_as_initialised": [round(float(np.mean(c)), 4) for c in initialised],
         "random_batch_norm_estimated": [round(float(np.mean(c)), 4) for c in estimated],
+        "gain_over_initialised": round(float(np.mean(pretrained) - np.mean(initialised)), 4),
         "gain": round(gain, 4),
         "gain_interval": [round(gain - 1.96 * error, 4), round(gain + 1.96 * error, 4)],
     }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from transfer.builtin import fields, figures, fractals, layouts
+from transfer.builtin import fields, figures, fractals, layouts, textures
 
 FAMILIES: dict[str, int] = {
     "fractal": 40,
@@ -20,7 +20,7 @@ FAMILIES: dict[str, int] = {
     "silhouette": 20,
     "outline": 10,
     "body": 20,
-    "texture": len(fields.TEXTURES),
+    "texture": len(textures.TEXTURES),
     "layout": len(layouts.LAYOUTS),
     "colours": 24,
 }
@@ -44,7 +44,7 @@ def render(class_id: int, rng: np.random.Generator, size: int) -> np.ndarray:
     if family in _MASKS:
         picture = _scene(_MASKS[family](code, rng, size), rng, size, _palette(rng))
     elif family == "texture":
-        picture = _tinted(fields.TEXTURES[code](rng, size), _palette(rng))
+        picture = _tinted(textures.TEXTURES[code](rng, size), _palette(rng))
     elif family == "layout":
         picture = _regions(layouts.LAYOUTS[code], rng, size, _palette(rng))
     else:
@@ -129,7 +129,7 @@ def _tinted(field: fields.Field, palette: np.ndarray) -> np.ndarray:
 
 
 def _any_texture(rng: np.random.Generator, size: int) -> fields.Field:
-    return fields.TEXTURES[int(rng.integers(len(fields.TEXTURES)))](rng, size)
+    return textures.TEXTURES[int(rng.integers(len(textures.TEXTURES)))](rng, size)
 
 
 def _palette(rng: np.random.Generator) -> np.ndarray:
