@@ -13,7 +13,8 @@
 #
 # Options go to `buildah build`. A host with certificates or pip settings of its own gives them as
 #   --volume /etc/ssl/certs:/etc/ssl/certs:ro --volume "$PWD/pip.conf:/etc/pip.conf:ro"
-# which, unlike --env, leave no trace in the image.
+# which, unlike --env, leave nothing of themselves in the image but an empty file where there was
+# none.
 set -eu
 
 VARIANT=${VARIANT:-cpu}
@@ -59,11 +60,13 @@ engine build --isolation chroot --network host --format docker --pull-never \
     --build-arg WEIGHTS="$WEIGHTS" --tag "$IMAGE" "$@" .
 say "Built: $(engine images --format '{{.Size}}' "$IMAGE")"
 
-# buildah runs no entrypoint by itself, but as the image's user and in its folder.
+# As the image's user and in its folder, but buildah runs no entrypoint by itself, and no command
+# as process 1, hence -s.
 container=$(engine from --pull-never "$IMAGE")
 try() {
-    engine run --isolation chroot --network host "$container" -- tini -- python -m transfer "$@"
+    engine run --isolation chroot --network host "$container" -- tini -s -- python -m transfer "$@"
 }
+# shellcheck disable=SC2016 # for the shell in the image
 engine run --isolation chroot "$container" -- sh -c \
     'id && test "$(id -u)" != 0 && test -w "$KERAS_HOME" && test -w "$TRANSFER_HOME" && test -w /runs'
 try backbones --json >"$work/backbones.json"
