@@ -6,13 +6,13 @@ The network learns 196 classes of `transfer.builtin.pictures` and, beside them, 
 colour histogram: without that second task its features forgot colour, which photographs need.
 
 The file in the repository was made on 2026-11-21 in two steps, on two shared CPU cores. The first
-rendered 64,000 pictures in 3 minutes, and was stopped after its ten passes at 48 px (20 minutes;
-75.5 % of 4,000 held-out pictures right). The second went on from there at 64 px (11 minutes;
-76.9 %). A repetition gives weights that are as good, not the same to the last bit.
+rendered 64,000 pictures in 3 minutes; of its training, the weights after the ten passes at 48 px
+were kept (20 minutes; 75.5 % of 4,000 held-out pictures right). The second went on from them at
+64 px (11 minutes; 76.9 %). Threads make each training differ a little.
 
     python -m scripts.pretrain_builtin --bfloat16 --colour-weight 0 --out first.npz
-    python -m scripts.pretrain_builtin --bfloat16 --start first.npz --size 64 --epochs 3 \\
-        --final-epochs 0 --rate 1e-3
+    python -m scripts.pretrain_builtin --bfloat16 --start first.npz --rate 1e-3 --size 64
+        --epochs 3 --final-epochs 0
 """
 
 import argparse
