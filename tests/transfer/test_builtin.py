@@ -117,11 +117,13 @@ def test_missing_or_foreign_weights_are_refused_with_a_remedy(network, tmp_path)
 
 
 def test_the_second_head_learns_shares_of_colours():
+    import tensorflow as tf
+
     from scripts import pretrain_builtin
 
     white_and_black = np.ones((1, 8, 8, 3), np.float32)
     white_and_black[:, :, 4:] = -1
-    shares = np.asarray(pretrain_builtin.colours(white_and_black))
+    shares = np.asarray(pretrain_builtin.colours(tf.constant(white_and_black)))
     assert shares.shape == (1, 64)
     np.testing.assert_allclose(shares[0, [0, 63]], 0.5)
 
