@@ -6,17 +6,40 @@ frame, and very large pictures reduced by a whole factor.
 """
 
 import io
+import re
+import struct
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from transfer.errors import DataError
 
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-_MOST_MEGAPIXELS = (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000  # Pillow's own limit: 89
+MOST_PIXELS = 100_000_000
 REDUCE_FROM = 480  # the short side of a stored picture is under twice this, in pixels
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # Pillow's own check comes before it takes any memory
+
+_ORIENTATION = 0x0112  # EXIF 2.32, table 6
+_STRIP = 1 << 20  # pixels composited at once, to save memory
+# What a person may take for a picture, by its first bytes.
+_OTHER_KINDS = (
+    (
+        re.compile(rb"PK\x03\x04|Rar!|\x1f\x8b|7z\xbc\xaf"),
+        "is an archive, not a picture; unpack it and add its pictures",
+    ),
+    (
+        re.compile(rb".{4}ftyp(heic|heix|hevc|mif1|msf1|avif)", re.DOTALL),
+        "is a HEIC or AVIF picture, which is not read; save it as JPEG and add that",
+    ),
+)
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+
+
+class UnreadableError(DataError):
+    """Why one file cannot be read as a picture, as the end of a sentence on the file."""
 
 
 def decode(source: Path | bytes) -> np.ndarray:
@@ -30,29 +53,40 @@ def decode(source: Path | bytes) -> np.ndarray:
     """
     name = f"'{source}'" if isinstance(source, Path) else "The file"
     try:
-        data = source.read_bytes() if isinstance(source, Path) else source
+        return read(source.read_bytes() if isinstance(source, Path) else source)
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}.") from error
-    if reason := _refusal(data):
-        raise DataError(f"{name} {reason}.")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata is not the picture's fault
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    except MemoryError:
+        raise DataError(f"{name} needs more memory than there is to read a picture.") from None
+    except UnreadableError as reason:
+        raise DataError(f"{name} {reason}.") from reason.__cause__
+
+
+def read(data: bytes) -> np.ndarray:
+    """Do the work of `decode` for bytes.
+
+    Raises:
+        UnreadableError: with the reason alone.
+        MemoryError: there is not enough, at least not now.
+    """
+    if not data:
+        raise UnreadableError("is empty (0 bytes)")
+    for kind, reason in _OTHER_KINDS:
+        if kind.match(data):
+            raise UnreadableError(reason)
+    try:
+        return reduce(_pixels(data))
+    except (MemoryError, UnreadableError):
+        raise
+    except Exception as error:  # Pillow raises many kinds on damaged files
+        if (bare := _without_metadata(data)) is None:
+            raise UnreadableError(_in_words(error)) from error
         try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                pixels = _rgb(picture)
-        except UnidentifiedImageError:
-            raise DataError(f"{name} is not a picture of a kind that is read.") from None
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise DataError(
-                f"{name} has more than {_MOST_MEGAPIXELS} million pixels, the most that is read;"
-                " make it smaller and add it again."
-            ) from None
-        except MemoryError:
-            raise DataError(f"{name} needs more memory than there is to read a picture.") from None
-        except Exception as error:  # Pillow raises many kinds on damaged files
-            raise DataError(f"{name} is damaged: {error}.") from error
-    return reduce(pixels)
+            return reduce(_pixels(bare))
+        except (MemoryError, UnreadableError):
+            raise
+        except Exception:
+            raise UnreadableError(_in_words(error)) from error
 
 
 def reduce(pixels: np.ndarray) -> np.ndarray:
@@ -68,43 +102,123 @@ def reduce(pixels: np.ndarray) -> np.ndarray:
     total = np.zeros((height, width, 3), np.uint32)
     for row in range(factor):
         for column in range(factor):  # slice by slice: no large copy of the picture
-            rows, columns = (
-                slice(row, height * factor, factor),
-                slice(column, width * factor, factor),
-            )
-            total += pixels[rows, columns]
+            rows = slice(row, height * factor, factor)
+            total += pixels[rows, column : width * factor : factor]
     return ((total + factor * factor // 2) // (factor * factor)).astype(np.uint8)
 
 
-def _refusal(data: bytes) -> str | None:
-    if not data:
-        return "is empty (0 bytes)"
-    if data[:4] in (b"PK\x03\x04", b"Rar!") or data[:2] == b"\x1f\x8b":
-        return "is an archive, not a picture; unpack it and add its pictures"
-    return None
+def _pixels(data: bytes) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata is not the picture's fault
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                # Asked again, since threads share one list of warning filters.
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise Image.DecompressionBombWarning
+                picture.load()  # the first frame, whole: a truncated file raises here
+                return _upright(_rgb(picture), _orientation(picture))
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            raise UnreadableError(
+                f"has more than {MOST_PIXELS // 1_000_000} million pixels, the most that is read;"
+                " make it smaller and add it again"
+            ) from None
 
 
 def _rgb(picture: Image.Image) -> np.ndarray:
-    picture.load()  # the first frame, whole: a truncated file raises here
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I;16"):
-        grey = (np.asarray(upright).astype(np.uint16) >> 8).astype(np.uint8)
+    """Return uint8 [h, w, 3] of a loaded picture of any mode."""
+    mode, transparency = picture.mode, picture.info.get("transparency")
+    if mode.startswith("I;16"):
+        values = np.asarray(picture).astype(np.uint16)
+        grey = (values >> 8).astype(np.uint8)
+        if isinstance(transparency, int):
+            grey[values == transparency] = 255
         return np.repeat(grey[..., None], 3, axis=2)
-    if upright.mode in ("I", "F"):
-        return np.repeat(_eight_bits(np.asarray(upright))[..., None], 3, axis=2)
-    if "A" in upright.mode or "a" in upright.mode or "transparency" in upright.info:
-        rgba = np.asarray(upright.convert("RGBA")).astype(np.uint16)
-        rgb, alpha = rgba[..., :3], rgba[..., 3:]
-        return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-    return np.asarray(upright.convert("RGB"))
+    if mode in ("I", "F"):
+        return np.repeat(_eight_bits(np.asarray(picture))[..., None], 3, axis=2)
+    if "A" in mode or "a" in mode or transparency is not None:
+        return _on_white(_with_alpha(picture))
+    return np.asarray(picture.convert("RGB"))
+
+
+def _with_alpha(picture: Image.Image) -> Image.Image:
+    transparency = picture.info.get("transparency")
+    # Of 16-bit colours Pillow keeps the upper 8 bits, but not of the transparent one.
+    if isinstance(transparency, tuple) and max(transparency) > 255:
+        picture.info["transparency"] = tuple(value >> 8 for value in transparency)
+    return picture.convert("RGBA")
+
+
+def _on_white(rgba: Image.Image) -> np.ndarray:
+    """Composite uint8 [h, w, 4] on white, rounded to the nearest."""
+    values = np.asarray(rgba)
+    result = np.empty((*values.shape[:2], 3), np.uint8)
+    rows = max(1, _STRIP // values.shape[1])
+    for top in range(0, len(values), rows):
+        strip = values[top : top + rows].astype(np.uint16)
+        rgb, alpha = strip[..., :3], strip[..., 3:]
+        result[top : top + rows] = (rgb * alpha + 255 * (255 - alpha) + 127) // 255
+    return result
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """Bring 32-bit grey values to 8 bits: as they are, as 16 bits, or stretched from 0."""
-    finite = np.nan_to_num(values.astype(np.float64))
-    low, high = finite.min(initial=0.0), finite.max(initial=0.0)
-    if low >= 0 and high <= 255 and values.dtype.kind != "f":
+    """Bring 32-bit grey values to 8 bits: from 0..255, 16 bits, 0..1, or else from their range."""
+    finite = np.nan_to_num(values.astype(np.float32), posinf=0, neginf=0)
+    low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
+    if low >= 0 and high <= 1 and values.dtype.kind == "f":
+        return np.round(finite * 255).astype(np.uint8)
+    if low >= 0 and high <= 255:
         return finite.astype(np.uint8)
-    if low >= 0 and high <= 65535 and values.dtype.kind != "f":
-        return (finite.astype(np.uint32) >> 8).astype(np.uint8)
-    return np.round(255 * (finite - low) / max(high - low, 1e-9)).astype(np.uint8)
+    if low >= 0 and high <= 65535:
+        return (finite.astype(np.uint16) >> 8).astype(np.uint8)
+    return np.round((finite - low) * (255 / (high - low))).astype(np.uint8)
+
+
+def _orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation, 1..8; 1 where there is none or the EXIF block is broken."""
+    if picture.format == "TIFF":  # Pillow turns these itself, on loading
+        return 1
+    for key in ("xmp", "XML:com.adobe.xmp"):  # where Pillow looks too, but browsers do not
+        picture.info.pop(key, None)
+    try:
+        value = picture.getexif().get(_ORIENTATION, 1)
+    except Exception:  # as many kinds as there are ways to break it
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
+
+
+def _without_metadata(data: bytes) -> bytes | None:
+    """Return a PNG without what it says beside its pixels; None for others and cut ones.
+
+    Pillow gives up on a PNG whose colour profile or comments are damaged or huge.
+    """
+    if not data.startswith(_PNG):
+        return None
+    parts, at = [_PNG], len(_PNG)
+    while at + 12 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        if kind in _PNG_NEEDED:
+            parts.append(data[at : at + 12 + size])
+        at += 12 + size
+        if kind == b"IEND" and at <= len(data):
+            return b"".join(parts)
+    return None
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "is not a picture of a kind that is read (JPEG, PNG, WebP, BMP, GIF, TIFF)"
+    words = re.sub(r"<[^>]*>", "", str(error))  # Python's own names of things
+    if "truncated" in words.lower():
+        return "is damaged: a part of it is missing"
+    return f"is damaged ({' '.join(words.split()) or type(error).__name__})"

@@ -2,37 +2,45 @@
 
     python -m transfer.dataset.importer < job.json
 
-It writes one JSON object a line to standard output: {"done", "total"} as it goes on, then either
-{"digest"} or {"error"}. What it has decoded stands in the work folder, so that after a crash a new
-process goes on behind the file that caused it.
+It writes one JSON object a line to standard output: {"done", "total"} as it goes on ({} is a sign
+of life), then either {"digest", "notes"} or {"error"}. What it has decoded stands in the work
+folder, so that after a crash a new process goes on. A file that was being read at a crash is read
+alone then; if that crashes again, the file is known and left out.
 """
 
 import hashlib
 import json
 import resource
 import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from transfer import store
-from transfer.dataset import archive, layout
-from transfer.dataset.archive import Limits, Unpacked
-from transfer.dataset.decode import decode
+from transfer.dataset import archive, decode, intake, layout, names, table
 from transfer.dataset.index import ImageIndex, Picture, Rejected
+from transfer.dataset.intake import Unpacked, Upload
 from transfer.dataset.layout import Labelled, Layout
-from transfer.errors import DataError, TransferError
+from transfer.errors import TransferError
 
-FORMAT = 1  # of what is stored; part of every digest
+FORMAT = 2  # of what is stored; part of every digest
+UNPACKED, STARTED, ALONE, DECODED = "unpacked.json", "started", "alone", "decoded.jsonl"
+_SIGN_OF_LIFE = 1.0  # seconds
+
+Outcome = dict[str, Any]  # of one file: a picture's facts, or the reason why there is none
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the child is told: paths, limits, and what earlier children died of."""
+    """What the child is told: paths, limits, and the files that earlier children died of."""
 
     source: str
     work: str
@@ -40,161 +48,272 @@ class Job:
     memory_bytes: int
     cpu_seconds: int
     threads: int
-    fatal: dict[str, str]  # position of a file -> why it is left out
+    fatal: tuple[int, ...] = ()
 
 
 def main() -> int:
     """Read the job, do it, tell the outcome."""
     job = Job(**json.load(sys.stdin))
-    resource.setrlimit(resource.RLIMIT_AS, (job.memory_bytes, job.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (job.cpu_seconds, job.cpu_seconds))
+    _limit(resource.RLIMIT_AS, job.memory_bytes)
+    _limit(resource.RLIMIT_CPU, job.cpu_seconds)
+    _limit(resource.RLIMIT_CORE, 0)
+    warnings.simplefilter("ignore")
     try:
-        _tell(digest=_Import(job).run())
+        digest, notes = _Import(job).run()
+        _tell(digest=digest, notes=notes)
     except TransferError as error:
         _tell(error=str(error))
+    except OSError as error:
+        _tell(error=f"The data set could not be stored: {intake.in_words(error)}.")
     return 0
 
 
 class _Import:
     def __init__(self, job: Job) -> None:
         self.job, self.work = job, Path(job.work)
-        self.journal = self.work / "decoded.jsonl"
+        self.made = self.work / "set"
+        self.told = 0.0
 
-    def run(self) -> str:
-        files, rejected, warnings = self._unpacked()
-        found = self._layout(files)
-        digest = _digest(found, files)
-        if (Path(self.job.datasets) / digest / "index.json").is_file():
-            return digest
-        (self.work / "set" / "images").mkdir(parents=True, exist_ok=True)
+    def run(self) -> tuple[str, tuple[str, ...]]:
+        upload = self._upload()
+        found = self._labelled(upload)
+        files = self._hashed(found.files, upload)
+        left_out = (*upload.rejected, *found.rejected)
+        digest = _digest(found.files, files, left_out)
+        if is_complete(Path(self.job.datasets) / digest):
+            return digest, upload.notes
         pictures, undecodable = self._decode_all(found.files, files)
         index = ImageIndex(
-            root=self.work / "set",
+            root=self.made,
             digest=digest,
             pictures=tuple(sorted(pictures, key=lambda p: (p.split or "", p.label, p.name))),
-            rejected=(*rejected, *found.rejected, *undecodable),
-            warnings=(*warnings, *_alike(pictures)),
+            rejected=tuple(sorted((*left_out, *undecodable), key=lambda r: (r.file, r.reason))),
+            warnings=_alike(pictures),
         )
-        store.write_json(self.work / "set" / "index.json", index.to_json())
-        return digest
+        store.write_json(self.made / "index.json", index.to_json())
+        return digest, upload.notes
 
-    def _unpacked(self) -> tuple[list[Unpacked], list[Rejected], list[str]]:
+    def _upload(self) -> Upload:
         """Unpack once; a second child finds the list."""
-        kept = self.work / "unpacked.json"
+        kept = self.work / UNPACKED
         if not kept.is_file():
             source = Path(self.job.source)
-            source = source.parent if _is_table(source) else source
-            files, rejected, warnings = archive.unpack(source, self.work / "files", Limits())
-            value = {
-                "files": [[f.name, str(f.path), f.sha256] for f in files],
-                "rejected": [asdict(item) for item in rejected],
-                "warnings": warnings,
-            }
-            store.write_json(kept, value)
+            source = source.parent if is_table(source) else source
+            upload = archive.unpack(source, self.work / "files", intake.Limits(), self._live)
+            files = [[file.name, str(file.path), file.sha256] for file in upload.files]
+            rejected = [asdict(item) for item in upload.rejected]
+            store.write_json(kept, {"files": files, "rejected": rejected, "notes": upload.notes})
         value = store.read_json(kept)
-        files = [Unpacked(name, Path(path), digest) for name, path, digest in value["files"]]
-        return files, [Rejected(**item) for item in value["rejected"]], value["warnings"]
+        return Upload(
+            tuple(Unpacked(name, Path(path), digest) for name, path, digest in value["files"]),
+            tuple(Rejected(**item) for item in value["rejected"]),
+            tuple(value["notes"]),
+        )
 
-    def _layout(self, files: list[Unpacked]) -> Layout:
-        """Labels by the folders, or by the one CSV that names at least half of the other files."""
-        names = [file.name for file in files]
+    def _labelled(self, upload: Upload) -> Layout:
+        """Labels by the folders, or by the table that names most pictures, if at least half."""
+        paths = [file.name for file in upload.files]
         source = Path(self.job.source)
-        if _is_table(source):
-            tables = [file for file in files if file.name == source.name]
-        else:
-            tables = [file for file in files if file.name.lower().endswith(".csv")]
-        if len(tables) == 1:
-            found = layout.read(names, tables[0].path.read_bytes(), tables[0].name)
-            if _is_table(source) or 2 * len(found.files) >= len(files) - 1 > 0:
-                return found
-        return layout.read(names)
+        if is_table(source):
+            name = names.clean(source.name)
+            return table.read(paths, source.read_bytes(), name)
+        by_folders = layout.read(paths)
+        best = Layout((), ())
+        for file in upload.files:
+            if file.name.lower().endswith(".csv"):
+                try:
+                    found = table.read(paths, file.path.read_bytes(), file.name)
+                except TransferError:
+                    continue  # some other CSV
+                best = max(best, found, key=lambda layout: len(layout.files))
+        pictures = sum(layout.is_picture(path) for path in paths)
+        return best if best.files and 2 * len(best.files) >= pictures else by_folders
+
+    def _hashed(self, labelled: Iterable[Labelled], upload: Upload) -> dict[int, Unpacked]:
+        """Return the labelled files by position, with the SHA-256 of their bytes.
+
+        A file that cannot be read has none; decoding will say why.
+        """
+        files: dict[int, Unpacked] = {}
+        for item in labelled:
+            file = upload.files[item.position]
+            digest = file.sha256
+            if digest is None:
+                try:
+                    with file.path.open("rb") as stream:
+                        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                except OSError:
+                    digest = ""
+                self._live()
+            files[item.position] = Unpacked(item.name, file.path, digest)
+        return files
 
     def _decode_all(
-        self, labelled: tuple[Labelled, ...], files: list[Unpacked]
+        self, labelled: tuple[Labelled, ...], files: dict[int, Unpacked]
     ) -> tuple[list[Picture], list[Rejected]]:
-        done = self._journal()
+        (self.made / "images").mkdir(parents=True, exist_ok=True)
+        done = _Journal(self.work, len(labelled))
+        for position in self.job.fatal:
+            if position not in done:
+                done.add(position, {"reason": "reading it crashed the reader or took forever"})
+        todo = [item.position for item in labelled if item.position not in done]
+        suspects = [position for position in todo if done.was_started(position)]
+        others = [position for position in todo if not done.was_started(position)]
+        for position in suspects:
+            self._alone(position, files, done)
+        with ThreadPoolExecutor(self.job.threads) as pool:
+            for _ in pool.map(lambda position: self._together(position, files, done), others):
+                pass  # to raise what was raised there
+        for position in others:
+            if position not in done:  # too little memory for it beside others
+                self._alone(position, files, done)
         pictures: list[Picture] = []
         rejected: list[Rejected] = []
-        with ThreadPoolExecutor(self.job.threads) as pool, self.journal.open("a") as journal:
-            todo = [item for item in labelled if str(item.position) not in done]
-            outcomes = pool.map(lambda item: self._decode(item, files[item.position]), todo)
-            for count, (item, outcome) in enumerate(zip(todo, outcomes, strict=True), 1):
-                done[str(item.position)] = outcome
-                journal.write(json.dumps([str(item.position), outcome]) + "\n")
-                journal.flush()
-                _tell(done=len(labelled) - len(todo) + count, total=len(labelled))
         for item in labelled:
-            outcome = done[str(item.position)]
+            outcome = done[item.position]
             if "reason" in outcome:
-                rejected.append(Rejected(archive.shown(item.name), outcome["reason"]))
+                rejected.append(Rejected(item.name, outcome["reason"]))
             else:
-                pictures.append(
-                    Picture(name=item.name, label=item.label, split=item.split, **outcome)
-                )
+                pictures.append(Picture(item.name, item.label, item.split, **outcome))
         return pictures, rejected
 
-    def _decode(self, item: Labelled, file: Unpacked) -> dict[str, Any]:
-        """Return what the journal keeps of one file: the picture's facts, or the reason."""
-        if reason := self.job.fatal.get(str(item.position)):
-            return {"reason": reason}
-        if self.job.threads == 1:  # after a crash: leave a trace of what is being read
-            (self.work / "reading").write_text(str(item.position))
+    def _together(self, position: int, files: dict[int, Unpacked], done: "_Journal") -> None:
+        """Decode one file beside others; what needs more memory is left for later."""
+        done.start(position)
+        with suppress(MemoryError):
+            done.add(position, self._decode(position, files))
+
+    def _alone(self, position: int, files: dict[int, Unpacked], done: "_Journal") -> None:
+        """Decode one file with nothing beside it, and leave a trace for the case that it kills."""
+        trace = self.work / ALONE
+        trace.write_text(str(position))
         try:
-            pixels = decode(file.path.read_bytes())
-        except DataError as error:
-            return {"reason": str(error).removeprefix("The file ").rstrip(".")}
-        except OSError as error:
-            return {"reason": f"it cannot be read ({error.strerror})"}
+            outcome = self._decode(position, files)
         except MemoryError:
-            return {"reason": "it needs more memory than there is to read a picture"}
-        digest = hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
-        path = self.work / "set" / "images" / f"{digest}.png"
+            outcome = {"reason": "it needs more memory than there is to read a picture"}
+        done.add(position, outcome)
+        trace.unlink()
+
+    def _decode(self, position: int, files: dict[int, Unpacked]) -> Outcome:
+        try:
+            data = files[position].path.read_bytes()
+        except OSError as error:
+            return {"reason": f"it cannot be read ({intake.in_words(error)})"}
+        try:
+            pixels = decode.read(data)
+        except decode.UnreadableError as reason:
+            return {"reason": f"it {reason}"}
+        digest = hashlib.sha256(str(pixels.shape).encode())
+        digest.update(pixels.tobytes())
+        content = digest.hexdigest()
+        path = self.made / "images" / f"{content}.png"
         if not path.exists():
-            with store.replacing(path.with_suffix(f".{item.position}.png")) as partial:
-                Image.fromarray(pixels).save(partial, "PNG", compress_level=1)
-            path.with_suffix(f".{item.position}.png").replace(path)
+            partial = self.work / f"{position}.partial"
+            Image.fromarray(pixels).save(partial, "PNG", compress_level=1)
+            partial.replace(path)
         height, width = pixels.shape[:2]
-        return {"file": f"images/{path.name}", "sha256": digest, "width": width, "height": height}
+        return {"file": f"images/{path.name}", "sha256": content, "width": width, "height": height}
 
-    def _journal(self) -> dict[str, dict[str, Any]]:
-        """Return what earlier children decoded; a last line cut short does not count."""
-        done: dict[str, dict[str, Any]] = {}
-        if self.journal.is_file():
-            for line in self.journal.read_text().splitlines():
-                try:
-                    position, outcome = json.loads(line)
-                except ValueError:
-                    continue
-                done[position] = outcome
-        return done
+    def _live(self) -> None:
+        now = time.monotonic()
+        if now - self.told > _SIGN_OF_LIFE:
+            self.told = now
+            _tell()
 
 
-def _digest(found: Layout, files: list[Unpacked]) -> str:
-    """Return the address of a data set: by labels, names and bytes, however it was packed."""
+class _Journal:
+    """What has come of each file so far, and which files were begun, on disk."""
+
+    def __init__(self, work: Path, total: int) -> None:
+        self._total, self._lock = total, threading.Lock()
+        self._outcomes: dict[int, Outcome] = {}
+        decoded, started = work / DECODED, work / STARTED
+        for line in decoded.read_text().splitlines() if decoded.is_file() else ():
+            try:
+                position, outcome = json.loads(line)
+            except ValueError:
+                continue  # the last line of a process that was killed
+            self._outcomes[position] = outcome
+        before = started.read_text().split() if started.is_file() else ()
+        self._started = {int(position) for position in before}
+        # Line by line to the disk: the next process must see what this one did.
+        self._decoded_log = decoded.open("a", buffering=1)
+        self._started_log = started.open("a", buffering=1)
+        self._decoded_log.write("\n")
+
+    def __contains__(self, position: int) -> bool:
+        return position in self._outcomes
+
+    def __getitem__(self, position: int) -> Outcome:
+        return self._outcomes[position]
+
+    def was_started(self, position: int) -> bool:
+        """Whether an earlier process began with the file."""
+        return position in self._started
+
+    def start(self, position: int) -> None:
+        """Note that a file is being read."""
+        with self._lock:
+            self._started_log.write(f"{position}\n")
+
+    def add(self, position: int, outcome: Outcome) -> None:
+        """Note what came of a file, and tell how far the work is."""
+        with self._lock:
+            self._outcomes[position] = outcome
+            self._decoded_log.write(json.dumps([position, outcome]) + "\n")
+            _tell(done=len(self._outcomes), total=self._total)
+
+
+def is_table(source: Path) -> bool:
+    """Whether the source is a CSV beside its pictures."""
+    return source.suffix.lower() == ".csv" and source.is_file()
+
+
+def is_complete(root: Path) -> bool:
+    """Whether the folder holds a whole data set."""
+    try:
+        index = ImageIndex.from_json(root, store.read_json(root / "index.json"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return all(index.path(picture).is_file() for picture in index.pictures)
+
+
+def _digest(
+    labelled: Iterable[Labelled], files: dict[int, Unpacked], left_out: Iterable[Rejected]
+) -> str:
+    """Return the address of a data set: by labels, names and bytes, however it was packed.
+
+    What was left out counts too, since the data set tells of it.
+    """
     rows = sorted(
-        [item.split or "", item.label, item.name, files[item.position].sha256]
-        for item in found.files
+        [item.split or "", item.label, item.name, files[item.position].sha256 or ""]
+        for item in labelled
     )
-    left_out = sorted([item.file, item.reason] for item in found.rejected)
-    text = json.dumps([FORMAT, rows, left_out], ensure_ascii=True)
+    text = json.dumps([FORMAT, rows, sorted([item.file, item.reason] for item in left_out)])
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _alike(pictures: list[Picture]) -> list[str]:
+def _alike(pictures: list[Picture]) -> tuple[str, ...]:
     """Return a warning for class names that differ only in case."""
-    labels = sorted({picture.label for picture in pictures})
     seen: dict[str, str] = {}
-    warnings = []
-    for label in labels:
+    found = []
+    for label in sorted({picture.label for picture in pictures}):
         other = seen.setdefault(label.casefold(), label)
         if other != label:
-            warnings.append(f"The classes '{other}' and '{label}' differ only in upper and lower"
-                            " case. If they are one class, name their folders alike.")  # fmt: skip
-    return warnings
+            found.append(
+                f"The classes '{other}' and '{label}' differ only in upper and lower case. If they"
+                " are one class, name their folders alike."
+            )
+    return tuple(found)
 
 
-def _is_table(source: Path) -> bool:
-    return source.suffix.lower() == ".csv" and source.is_file()
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    try:
+        resource.setrlimit(kind, (value, value))
+    except (ValueError, OSError):
+        return  # this system has no such limit; the others hold
 
 
 def _tell(**values: Any) -> None:
@@ -203,5 +322,4 @@ def _tell(**values: Any) -> None:
 
 
 if __name__ == "__main__":
-    np.seterr(all="ignore")
     sys.exit(main())

@@ -52,6 +52,10 @@ class ImageIndex:
         """Return the number of pictures of each class, in the order of `classes`."""
         return dict(sorted(Counter(picture.label for picture in self.pictures).items()))
 
+    def by_split(self, split: str | None) -> tuple[Picture, ...]:
+        """Return the pictures that the user's folders put there; None: those without a split."""
+        return tuple(picture for picture in self.pictures if picture.split == split)
+
     def path(self, picture: Picture) -> Path:
         """Return where the picture's upright RGB copy lies."""
         return self.root / picture.file

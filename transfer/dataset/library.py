@@ -1,26 +1,41 @@
 """The data sets in the store: take one in, or open it again. Each lives once, by its content."""
 
+import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, replace
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from transfer import store
+from transfer.dataset import importer, names
 from transfer.dataset.importer import Job
 from transfer.dataset.index import ImageIndex
 from transfer.errors import DataError
 
-MEMORY_BYTES = 6 * 1024**3  # address space of the importing process
-CPU_SECONDS = 4 * 3600
-_MOST_CRASHES = 25
-_ROOT = Path(__file__).parent.parent.parent
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_TEMPORARY = ".import-"
+_ABANDONED_SECONDS = 2 * 24 * 3600
+_MOST_CRASHES = 200
+_MOST_IN_VAIN = 2  # crashes in a row without any file done or blamed
 
 OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What the process that reads an upload may take before it is stopped."""
+
+    memory_bytes: int = 4 * 1024**3  # of address space
+    cpu_seconds: int = 4 * 3600
+    silent_seconds: float = 300.0  # without a sign of life
 
 
 def import_dataset(
@@ -29,7 +44,7 @@ def import_dataset(
     minimum_per_class: int = 4,
     minimum_classes: int = 2,
     on_progress: OnProgress | None = None,
-    memory_bytes: int = MEMORY_BYTES,
+    guard: Guard = Guard(),
 ) -> ImageIndex:
     """Take labelled pictures into the store, or find them there.
 
@@ -38,24 +53,36 @@ def import_dataset(
         minimum_per_class: a class with fewer pictures is set aside, with a warning.
         minimum_classes: fewer classes than that are an error.
         on_progress: called with (pictures done, pictures in all).
-        memory_bytes: address space of the process that reads the files.
+        guard: limits of the process that reads the files.
 
     Raises:
-        DataError: there is nothing usable at `source`; the message says what to do.
-        ArchiveError: the archive is damaged or over a limit.
+        DataError: there is nothing usable at `source`, or the archive is damaged or over a limit;
+            the message says what to do.
     """
-    if not source.exists():
-        raise DataError(f"There is nothing at '{source}'. Check the name and try again.")
     datasets = store.home() / "datasets"
-    datasets.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=datasets, prefix=".import-") as work:
-        threads = min(8, os.cpu_count() or 1)
-        job = Job(
-            str(source.resolve()), work, str(datasets), memory_bytes, CPU_SECONDS, threads, {}
-        )
-        digest = _until_done(job, on_progress)
-        _move(Path(work) / "set", datasets / digest)
-    return _usable(_read(digest), minimum_per_class, minimum_classes)
+    try:
+        if not source.exists():
+            raise DataError(f"There is nothing at '{source}'. Check the name and try again.")
+        datasets.mkdir(parents=True, exist_ok=True)
+        _sweep(datasets)
+        with tempfile.TemporaryDirectory(
+            dir=datasets, prefix=_TEMPORARY, ignore_cleanup_errors=True
+        ) as work:
+            job = Job(
+                source=str(source.resolve()),
+                work=work,
+                datasets=str(datasets.resolve()),
+                memory_bytes=guard.memory_bytes,
+                cpu_seconds=guard.cpu_seconds,
+                threads=min(8, os.cpu_count() or 1),
+            )
+            digest, notes = _until_done(job, guard.silent_seconds, on_progress)
+            _move(Path(work) / "set", datasets / digest)
+    except OSError as error:
+        raise DataError(f"'{source}' could not be taken in: {error}.") from error
+    index = _read(digest)
+    index = replace(index, warnings=(*notes, *index.warnings))
+    return _usable(index, minimum_per_class, minimum_classes)
 
 
 def open_dataset(digest: str, *, minimum_per_class: int = 4) -> ImageIndex:
@@ -67,66 +94,103 @@ def open_dataset(digest: str, *, minimum_per_class: int = 4) -> ImageIndex:
     return _usable(_read(digest), minimum_per_class, 1)
 
 
-def _until_done(job: Job, on_progress: OnProgress | None) -> str:
-    """Run children until one finishes; leave out the file that a child died of."""
+def _until_done(
+    job: Job, silent_seconds: float, on_progress: OnProgress | None
+) -> tuple[str, list[str]]:
+    """Run children until one finishes; leave out each file that a child died of."""
+    work, in_vain, reached = Path(job.work), 0, 0
+    errors = work / "errors.txt"
     for _ in range(_MOST_CRASHES):
-        outcome = _child(job, on_progress)
+        outcome = _child(job, silent_seconds, on_progress, errors)
         if "error" in outcome:
             raise DataError(outcome["error"])
         if "digest" in outcome:
-            return outcome["digest"]
-        fatal = dict(job.fatal)
-        trace = Path(job.work) / "reading"
-        if job.threads == 1 and trace.is_file():
-            fatal[trace.read_text()] = "reading it broke the decoder, so it is damaged or hostile"
-        # From now on one file at a time, so that the next crash names its cause.
-        job = replace(job, threads=1, fatal=fatal)
+            return outcome["digest"], outcome["notes"]
+        trace = work / importer.ALONE
+        if trace.is_file():
+            job = replace(job, fatal=(*job.fatal, int(trace.read_text())))
+            trace.unlink()
+            in_vain = 0
+            continue
+        now = sum(_size(work / name) for name in (importer.STARTED, importer.DECODED))
+        in_vain = in_vain + 1 if now <= reached + 1 else 0
+        reached = now
+        if in_vain >= _MOST_IN_VAIN:
+            break
+    last = (errors.read_text(errors="replace").strip().splitlines() or ["no more is known"])[-1]
     raise DataError(
-        f"Reading '{Path(job.source).name}' failed {_MOST_CRASHES} times. It holds many damaged"
-        " files, or the machine has too little memory. Try again with fewer pictures."
+        f"Reading '{names.shown(Path(job.source).name)}' was broken off again and again ({last})."
+        " It may hold damaged files, or the machine may have too little memory: try again with"
+        " fewer pictures."
     )
 
 
-def _child(job: Job, on_progress: OnProgress | None) -> dict[str, str]:
-    """Run one importing process; return its last words, or {} if it died."""
+def _child(
+    job: Job, silent_seconds: float, on_progress: OnProgress | None, errors: Path
+) -> dict[str, Any]:
+    """Run one importing process; return its last words, or {} if it died or hung."""
     path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    with subprocess.Popen(
-        [sys.executable, "-m", "transfer.dataset.importer"],
+    # One thread for linear algebra, which is not used: each would reserve address space.
+    environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
+    with errors.open("wb") as stderr, subprocess.Popen(
+        # -P: nothing that lies in the current folder is imported.
+        [sys.executable, "-P", "-m", importer.__name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path},
-        text=True,
-        encoding="utf-8",
-    ) as process:
+        stderr=stderr,
+        env=environment,
+        bufsize=0,
+    ) as process:  # fmt: skip
         try:
             if process.stdin is None or process.stdout is None:  # both are pipes, as asked for
                 return {}
-            process.stdin.write(json.dumps(asdict(job)))
-            process.stdin.close()
-            for line in process.stdout:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(json.dumps(asdict(job)).encode())
+                process.stdin.close()
+            for line in _lines(process.stdout.fileno(), silent_seconds):
                 words = json.loads(line)
-                if "done" not in words:
+                if "digest" in words or "error" in words:
                     return words
-                if on_progress:
+                if on_progress and "done" in words:
                     on_progress(words["done"], words["total"])
-        except (BrokenPipeError, json.JSONDecodeError):
-            return {}
         finally:
             process.kill()
     return {}
 
 
+def _lines(descriptor: int, silent_seconds: float) -> Iterator[bytes]:
+    """Yield whole lines until the other side ends, or is silent for too long."""
+    rest = b""
+    while select.select([descriptor], [], [], silent_seconds)[0]:
+        if not (block := os.read(descriptor, 1 << 16)):
+            return
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _sweep(datasets: Path) -> None:
+    """Remove what processes that were killed long ago have left."""
+    for folder in datasets.glob(f"{_TEMPORARY}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _move(made: Path, place: Path) -> None:
     """Put a new data set in its place at once; another process may have been faster."""
-    if not made.is_dir() or place.is_dir():
-        return
+    if not (made / "index.json").is_file():
+        return  # it was there already
     try:
         made.rename(place)
     except OSError:
-        if not (place / "index.json").is_file():
-            raise
-        shutil.rmtree(made, ignore_errors=True)
+        if importer.is_complete(place):
+            return
+        place.rename(made.with_name("broken"))
+        made.rename(place)
 
 
 def _read(digest: str) -> ImageIndex:
@@ -161,16 +225,29 @@ def _usable(index: ImageIndex, minimum_per_class: int, minimum_classes: int) -> 
 def _too_few(index: ImageIndex, minimum_per_class: int, minimum_classes: int) -> str:
     counts = index.counts()
     if not counts:
-        why = f" The first of {len(index.rejected)} files left out: {index.rejected[0].file}:" \
-              f" {index.rejected[0].reason}." if index.rejected else ""  # fmt: skip
-        return (
-            "Expected folders of pictures, one folder a class, but found no picture that can be"
-            f" used.{why} Put each class's pictures (JPEG, PNG, WebP, BMP, GIF or TIFF) in a folder"
-            " of its own and try again."
-        )
-    found = ", ".join(f"'{name}' with {n}" for name, n in list(counts.items())[:5])
+        return _nothing(index)
+    some = list(counts.items())[:5]
+    found = ", ".join(f"'{name}', {n} {'picture' if n == 1 else 'pictures'}" for name, n in some)
+    more = ", ..." if len(counts) > len(some) else ""
+    classes = "class" if minimum_classes == 1 else "classes"
+    left_out = f" {len(index.rejected)} files were left out." if index.rejected else ""
     return (
-        f"Expected at least {minimum_classes} classes with {minimum_per_class} or more pictures"
-        f" each, but found {len(counts)}: {found}. Add pictures, put each class's pictures in a"
-        " folder of its own, and try again."
+        f"Expected at least {minimum_classes} {classes} with {minimum_per_class} or more pictures"
+        f" each; found {len(counts)} ({found}{more}).{left_out} Put each class's pictures in a"
+        " folder of its own, add more where there are too few, and try again."
+    )
+
+
+def _nothing(index: ImageIndex) -> str:
+    why = ""
+    if index.rejected:
+        first = index.rejected[0]
+        why = (
+            f" {len(index.rejected)} files were left out, for example '{first.file}':"
+            f" {first.reason}."
+        )
+    return (
+        "Expected folders of pictures, one folder a class, but found no picture that can be"
+        f" used.{why} Put each class's pictures (JPEG, PNG, WebP, BMP, GIF or TIFF) in a folder"
+        " of its own, or list them in a CSV of file,label beside them, and try again."
     )
