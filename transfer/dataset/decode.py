@@ -16,7 +16,7 @@ from PIL import Image, UnidentifiedImageError
 
 from transfer.errors import DataError
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 MOST_PIXELS = 100_000_000
 REDUCE_FROM = 480  # the short side of a stored picture is under twice this, in pixels
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # Pillow's own check comes before it takes any memory
