@@ -35,6 +35,8 @@ _OTHER_KINDS = (
     ),
 )
 _PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG, _SCAN = b"\xff\xd8\xff", 0xDA
+_STARTS = re.compile(rb"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF....WEBP|II[*+]\0|MM\0[*+]", re.DOTALL)
 _PNG_NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
@@ -80,13 +82,13 @@ def read(data: bytes) -> np.ndarray:
         raise
     except Exception as error:  # Pillow raises many kinds on damaged files
         if (bare := _without_metadata(data)) is None:
-            raise UnreadableError(_in_words(error)) from error
+            raise UnreadableError(_in_words(error, data)) from error
         try:
             return reduce(_pixels(bare))
         except (MemoryError, UnreadableError):
             raise
         except Exception:
-            raise UnreadableError(_in_words(error)) from error
+            raise UnreadableError(_in_words(error, data)) from error
 
 
 def reduce(pixels: np.ndarray) -> np.ndarray:
@@ -198,12 +200,16 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def _without_metadata(data: bytes) -> bytes | None:
-    """Return a PNG without what it says beside its pixels; None for others and cut ones.
+    """Return a PNG or JPEG without what it says beside its pixels; None for others and cut ones.
 
-    Pillow gives up on a PNG whose colour profile or comments are damaged or huge.
+    Pillow gives up on a picture whose colour profile or comments are damaged or huge.
     """
-    if not data.startswith(_PNG):
-        return None
+    if data.startswith(_PNG):
+        return _bare_png(data)
+    return _bare_jpeg(data) if data.startswith(_JPEG) else None
+
+
+def _bare_png(data: bytes) -> bytes | None:
     parts, at = [_PNG], len(_PNG)
     while at + 12 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
@@ -215,10 +221,24 @@ def _without_metadata(data: bytes) -> bytes | None:
     return None
 
 
-def _in_words(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
+def _bare_jpeg(data: bytes) -> bytes | None:
+    parts, at = [data[:2]], 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, size = struct.unpack_from(">xBH", data, at)
+        segment = data[at : at + 2 + size]
+        if marker == _SCAN:
+            return b"".join((*parts, data[at:]))
+        metadata = 0xE0 <= marker <= 0xEF or marker == 0xFE  # APP0 to APP15, COM
+        if not metadata or (segment[4:].startswith((b"Exif\0\0", b"Adobe")) and size >= 14):
+            parts.append(segment)
+        at += 2 + size
+    return None
+
+
+def _in_words(error: Exception, data: bytes) -> str:
+    if isinstance(error, UnidentifiedImageError) and not _STARTS.match(data):
         return "is not a picture of a kind that is read (JPEG, PNG, WebP, BMP, GIF, TIFF)"
     words = re.sub(r"<[^>]*>", "", str(error))  # Python's own names of things
-    if "truncated" in words.lower():
-        return "is damaged: a part of it is missing"
+    if isinstance(error, UnidentifiedImageError) or "truncated" in words.lower():
+        return "is damaged: a part of it is missing or unreadable"
     return f"is damaged ({' '.join(words.split()) or type(error).__name__})"
