@@ -42,6 +42,7 @@ lock: setup-dev
 	$(BIN)/python -m pip install -q uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -q -U requirements.in -o requirements.txt
 	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -q -U requirements-dev.in -o requirements-dev.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -q -U requirements-gpu.in -o requirements-gpu.txt
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache

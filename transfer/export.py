@@ -22,6 +22,7 @@ TOLERANCE = 1e-4  # largest difference of a probability that is still "the same 
 
 SNIPPET = '''\
 """Classify pictures with this SavedModel: python example.py PICTURE..."""
+
 import json, pathlib, sys
 import tensorflow as tf
 

@@ -82,8 +82,8 @@ def test_batch_norm_does_not_move_by_a_bit_and_the_last_stage_does(files, tmp_pa
 
 
 def test_an_interrupted_training_ends_as_an_undisturbed_one(files, tmp_path):
-    _, whole = _model()
     keras.utils.set_random_seed(0)
+    _, whole = _model()
     history, ended = training.fit(
         whole, _batches(files), _validation(files), SETTINGS, tmp_path / "one"
     )
@@ -97,8 +97,8 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(files, tmp_path):
         if row["epoch"] == 1:
             raise KilledError
 
-    _, first = _model()
     keras.utils.set_random_seed(0)
+    _, first = _model()
     with pytest.raises(KilledError):
         training.fit(
             first, _batches(files), _validation(files), SETTINGS, tmp_path / "two", on_epoch=die
