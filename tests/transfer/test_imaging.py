@@ -1,0 +1,136 @@
+"""The TensorFlow graph that reads pictures gives the same pixels as `dataset.decode`."""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+tf = pytest.importorskip("tensorflow")
+keras = pytest.importorskip("keras")
+
+from transfer import imaging  # noqa: E402
+from transfer.dataset import decode as reference  # noqa: E402
+
+RNG = np.random.default_rng(0)
+# Smooth, as photographs are: colour planes at half the size would differ by noise otherwise.
+ROWS, COLUMNS = np.mgrid[0:61, 0:83]
+PIXELS = np.stack([ROWS * 4, COLUMNS * 3, 128 + 60 * np.sin(ROWS / 5) * np.cos(COLUMNS / 7)], -1)
+PIXELS = PIXELS.clip(0, 255).astype(np.uint8)
+ALPHA = RNG.integers(0, 256, PIXELS.shape[:2], np.uint8)
+
+
+def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module")
+def decode() -> Callable[[bytes], np.ndarray]:
+    """The graph, as it is exported: compiled once for all pictures."""
+    graph = tf.function(imaging.decode, input_signature=[tf.TensorSpec([], tf.string)])
+    return lambda data: graph(tf.constant(data)).numpy()
+
+
+def _grey16() -> bytes:
+    return _saved(Image.fromarray(RNG.integers(0, 65536, (61, 83), np.uint16)), "PNG")
+
+
+def _la() -> bytes:
+    return _saved(Image.fromarray(np.dstack([PIXELS[..., 2], ALPHA])), "PNG")
+
+
+def _palette(**options: object) -> bytes:
+    return _saved(Image.fromarray(PIXELS).quantize(32), "PNG", **options)
+
+
+def _gif(frames: int) -> bytes:
+    images = [Image.fromarray(np.roll(PIXELS, 9 * i, 0)).quantize(64) for i in range(frames)]
+    return _saved(images[0], "GIF", save_all=True, append_images=images[1:])
+
+
+# Where the graph does not yet do as `dataset.decode` does.
+APART = {
+    "png 1 bit": "decode_png leaves grey of under 8 bits unscaled",
+    "webp rgba": "decode_image refuses three channels of a WebP with transparency",
+    "png with exif": "the graph looks for an orientation in JPEG alone",
+}
+
+
+def _turned_png() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return _saved(Image.fromarray(PIXELS), "PNG", exif=exif)
+
+
+PICTURES = {
+    "jpeg rgb": lambda: _saved(Image.fromarray(PIXELS), "JPEG", quality=90),
+    "jpeg without subsampling": lambda: _saved(Image.fromarray(PIXELS), "JPEG", subsampling=0),
+    "jpeg progressive": lambda: _saved(Image.fromarray(PIXELS), "JPEG", progressive=True),
+    "jpeg grey": lambda: _saved(Image.fromarray(PIXELS[..., 2]), "JPEG"),
+    "png rgb": lambda: _saved(Image.fromarray(PIXELS), "PNG"),
+    "png grey": lambda: _saved(Image.fromarray(PIXELS[..., 2]), "PNG"),
+    "png 1 bit": lambda: _saved(Image.fromarray(PIXELS[..., 2]).convert("1"), "PNG"),
+    "png palette": _palette,
+    "png palette, transparent": lambda: _palette(transparency=3),
+    "png rgba": lambda: _saved(Image.fromarray(np.dstack([PIXELS, ALPHA])), "PNG"),
+    "png la": _la,
+    "png 16 bit grey": _grey16,
+    "gif": lambda: _gif(1),
+    "gif, three frames": lambda: _gif(3),
+    "bmp": lambda: _saved(Image.fromarray(PIXELS), "BMP"),
+    "bmp grey": lambda: _saved(Image.fromarray(PIXELS[..., 2]), "BMP"),
+    "cmyk jpeg": lambda: _saved(Image.fromarray(PIXELS).convert("CMYK"), "JPEG"),
+    "webp": lambda: _saved(Image.fromarray(PIXELS), "WEBP", lossless=True),
+    "webp rgba": lambda: _saved(
+        Image.fromarray(np.dstack([PIXELS, ALPHA])), "WEBP", lossless=True, exact=True
+    ),
+    "png with exif": _turned_png,
+    "webp lossy": lambda: _saved(Image.fromarray(PIXELS), "WEBP"),
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=APART[name])) if name in APART else name
+        for name in PICTURES
+    ],
+)
+def test_the_graph_gives_the_same_pixels(decode, name: str):
+    data = PICTURES[name]()
+    assert np.array_equal(decode(data), reference.decode(data))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("order", ["big", "little"])
+@pytest.mark.parametrize("kind", ["JPEG"])
+def test_the_graph_turns_pictures_upright(decode, orientation: int, order: str, kind: str):
+    exif = Image.Exif()
+    exif.endian = "<" if order == "little" else ">"
+    exif[0x010F], exif[0x0112] = "A maker", orientation
+    data = _saved(Image.fromarray(PIXELS), kind, exif=exif.tobytes())
+    assert np.array_equal(decode(data), reference.decode(data))
+
+
+@pytest.mark.parametrize("shape", [(1000, 1500), (1501, 1003), (2000, 1000)])
+def test_the_graph_reduces_large_pictures_alike(decode, shape: tuple[int, int]):
+    pixels = RNG.integers(0, 256, (*shape, 3), np.uint8)
+    data = _saved(Image.fromarray(pixels), "PNG", compress_level=1)
+    assert min(reference.decode(data).shape[:2]) < 960
+    assert np.array_equal(decode(data), reference.decode(data))
+
+
+@pytest.mark.parametrize("size", [96, 224])
+@pytest.mark.parametrize("shape", [(61, 83), (500, 700), (40, 30), (224, 96)])
+def test_resizing_is_what_the_model_does(size: int, shape: tuple[int, int]):
+    pixels = RNG.integers(0, 256, (*shape, 3), np.uint8)
+    data = _saved(Image.fromarray(pixels), "PNG", compress_level=1)
+    resized = imaging.decode_and_resize(tf.constant(data), size).numpy()
+    batch = tf.cast(pixels[None], tf.float32)
+    by_model = keras.ops.round(imaging.resizer(size)(batch)).numpy()[0]
+    assert np.array_equal(resized.astype(np.float32), by_model)
+    again = imaging.resizer(size)(tf.cast(resized[None], tf.float32)).numpy()[0]
+    assert np.array_equal(again, resized.astype(np.float32))
