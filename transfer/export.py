@@ -70,7 +70,7 @@ class _Servable(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
     def from_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Bytes of JPEG, PNG, GIF, BMP or WebP files -> probabilities."""
+        """Bytes of JPEG, PNG, GIF, BMP or WebP (without transparency) files -> probabilities."""
         size = self._image_size
         pictures = tf.map_fn(
             lambda data: imaging.decode_and_resize(data, size),

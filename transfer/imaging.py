@@ -14,7 +14,7 @@ _EXIF_SEARCHED = 65536  # bytes; the EXIF segment of a JPEG file lies at its sta
 
 
 def decode(data: tf.Tensor) -> tf.Tensor:
-    """Decode one JPEG, PNG, GIF (first frame), BMP or WebP file.
+    """Decode one JPEG, PNG, GIF (first frame), BMP or WebP (without transparency) file.
 
     Args:
         data: string scalar, the bytes of the file.
