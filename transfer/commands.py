@@ -170,11 +170,12 @@ def demo(options: Namespace) -> Answer:
     return {**answer, "path": str(target)}
 
 
-def _imported(data: Path, **rules: int) -> ImageIndex:
+def _imported(data: Path, minimum_per_class: int = 4, minimum_classes: int = 2) -> ImageIndex:
     with console.progress() as step:
         return library.import_dataset(
             data,
-            **rules,
+            minimum_per_class=minimum_per_class,
+            minimum_classes=minimum_classes,
             on_progress=lambda done, total: step("import", done, total, "Reading the pictures"),
         )
 
