@@ -178,7 +178,7 @@ def test_a_killed_fine_tuning_goes_on_and_ends_as_if_undisturbed(sample_zip, tmp
         assert process.poll() is None, "it finished before it could be killed"
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert not (disturbed / "result.json").exists()
 
     output, _ = _transfer(*arguments, "--run", disturbed, home=tmp_path).communicate(timeout=300)
