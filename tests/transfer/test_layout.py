@@ -198,7 +198,7 @@ def test_a_table_that_is_no_csv_is_an_error() -> None:
         table.read(["a.jpg"], b'a.jpg,"' + b"x" * 200_000, "t.csv")
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(st.lists(st.text(min_size=1), max_size=8), st.binary(max_size=200))
 def test_no_names_and_no_bytes_break_it(paths: list[str], data: bytes) -> None:
     taken: set[str] = set()
@@ -209,7 +209,7 @@ def test_no_names_and_no_bytes_break_it(paths: list[str], data: bytes) -> None:
     table.read(cleaned, data, "t.csv")
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True)
 @given(st.text() | st.binary().map(lambda data: data.decode("utf-8", "surrogateescape")))
 def test_clean_names_can_be_written_and_shown(name: str) -> None:
     for cleaned in (names.clean(name), names.shown(name)):

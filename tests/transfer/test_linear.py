@@ -32,7 +32,7 @@ def test_two_classes_give_scikit_learns_probabilities():
     head = linear.fit(features, labels, 2, strength=0.1, loss=0.0)
     scaled = StandardScaler().fit_transform(features)
     reference = LogisticRegression(C=0.1, max_iter=300).fit(scaled, labels).predict_proba(scaled)
-    assert head.probabilities(features) == pytest.approx(reference, abs=1e-3)
+    assert head.probabilities(features) == pytest.approx(reference, abs=1e-2)
 
 
 def test_noise_asks_for_more_regularisation_than_signal():

@@ -12,7 +12,6 @@ import hashlib
 import json
 import resource
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Iterable
@@ -28,14 +27,16 @@ from transfer import store
 from transfer.dataset import archive, decode, intake, layout, names, table
 from transfer.dataset.index import ImageIndex, Picture, Rejected
 from transfer.dataset.intake import Unpacked, Upload
+from transfer.dataset.journal import Journal, Outcome
 from transfer.dataset.layout import Labelled, Layout
 from transfer.errors import TransferError
 
 FORMAT = 2  # of what is stored; part of every digest
-UNPACKED, STARTED, ALONE, DECODED = "unpacked.json", "started", "alone", "decoded.jsonl"
+CRASHED = "reading it crashed the reader or took forever"
+NO_MEMORY = "it needs more memory than there is to read a picture"
+UNPACKED, ALONE = "unpacked.json", "alone"
 _SIGN_OF_LIFE = 1.0  # seconds
-
-Outcome = dict[str, Any]  # of one file: a picture's facts, or the reason why there is none
+_MOST_TABLES = 10  # in one upload, the topmost
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,10 @@ class _Import:
         if is_complete(Path(self.job.datasets) / digest):
             return digest, upload.notes
         pictures, undecodable = self._decode_all(found.files, files)
+        # What may go better another time makes another data set, so that it is tried again.
+        passing = [item for item in undecodable if item.reason in (CRASHED, NO_MEMORY)]
+        if passing:
+            digest = _digest(found.files, files, (*left_out, *passing))
         index = ImageIndex(
             root=self.made,
             digest=digest,
@@ -119,12 +124,10 @@ class _Import:
             return table.read(paths, source.read_bytes(), name)
         by_folders = layout.read(paths)
         best = Layout((), ())
-        for file in upload.files:
-            if file.name.lower().endswith(".csv"):
-                try:
-                    found = table.read(paths, file.path.read_bytes(), file.name)
-                except TransferError:
-                    continue  # some other CSV
+        tables = [file for file in upload.files if file.name.lower().endswith(".csv")]
+        for file in sorted(tables, key=lambda file: file.name.count("/"))[:_MOST_TABLES]:
+            with suppress(TransferError):  # some other CSV
+                found = table.read(paths, file.path.read_bytes(), file.name)
                 best = max(best, found, key=lambda layout: len(layout.files))
         pictures = sum(layout.is_picture(path) for path in paths)
         return best if best.files and 2 * len(best.files) >= pictures else by_folders
@@ -152,10 +155,10 @@ class _Import:
         self, labelled: tuple[Labelled, ...], files: dict[int, Unpacked]
     ) -> tuple[list[Picture], list[Rejected]]:
         (self.made / "images").mkdir(parents=True, exist_ok=True)
-        done = _Journal(self.work, len(labelled))
+        done = Journal(self.work, len(labelled), _tell)
         for position in self.job.fatal:
             if position not in done:
-                done.add(position, {"reason": "reading it crashed the reader or took forever"})
+                done.add(position, {"reason": CRASHED})
         todo = [item.position for item in labelled if item.position not in done]
         suspects = [position for position in todo if done.was_started(position)]
         others = [position for position in todo if not done.was_started(position)]
@@ -177,20 +180,20 @@ class _Import:
                 pictures.append(Picture(item.name, item.label, item.split, **outcome))
         return pictures, rejected
 
-    def _together(self, position: int, files: dict[int, Unpacked], done: "_Journal") -> None:
+    def _together(self, position: int, files: dict[int, Unpacked], done: Journal) -> None:
         """Decode one file beside others; what needs more memory is left for later."""
         done.start(position)
         with suppress(MemoryError):
             done.add(position, self._decode(position, files))
 
-    def _alone(self, position: int, files: dict[int, Unpacked], done: "_Journal") -> None:
+    def _alone(self, position: int, files: dict[int, Unpacked], done: Journal) -> None:
         """Decode one file with nothing beside it, and leave a trace for the case that it kills."""
         trace = self.work / ALONE
         trace.write_text(str(position))
         try:
             outcome = self._decode(position, files)
         except MemoryError:
-            outcome = {"reason": "it needs more memory than there is to read a picture"}
+            outcome = {"reason": NO_MEMORY}
         done.add(position, outcome)
         trace.unlink()
 
@@ -219,49 +222,6 @@ class _Import:
         if now - self.told > _SIGN_OF_LIFE:
             self.told = now
             _tell()
-
-
-class _Journal:
-    """What has come of each file so far, and which files were begun, on disk."""
-
-    def __init__(self, work: Path, total: int) -> None:
-        self._total, self._lock = total, threading.Lock()
-        self._outcomes: dict[int, Outcome] = {}
-        decoded, started = work / DECODED, work / STARTED
-        for line in decoded.read_text().splitlines() if decoded.is_file() else ():
-            try:
-                position, outcome = json.loads(line)
-            except ValueError:
-                continue  # the last line of a process that was killed
-            self._outcomes[position] = outcome
-        before = started.read_text().split() if started.is_file() else ()
-        self._started = {int(position) for position in before}
-        # Line by line to the disk: the next process must see what this one did.
-        self._decoded_log = decoded.open("a", buffering=1)
-        self._started_log = started.open("a", buffering=1)
-        self._decoded_log.write("\n")
-
-    def __contains__(self, position: int) -> bool:
-        return position in self._outcomes
-
-    def __getitem__(self, position: int) -> Outcome:
-        return self._outcomes[position]
-
-    def was_started(self, position: int) -> bool:
-        """Whether an earlier process began with the file."""
-        return position in self._started
-
-    def start(self, position: int) -> None:
-        """Note that a file is being read."""
-        with self._lock:
-            self._started_log.write(f"{position}\n")
-
-    def add(self, position: int, outcome: Outcome) -> None:
-        """Note what came of a file, and tell how far the work is."""
-        with self._lock:
-            self._outcomes[position] = outcome
-            self._decoded_log.write(json.dumps([position, outcome]) + "\n")
-            _tell(done=len(self._outcomes), total=self._total)
 
 
 def is_table(source: Path) -> bool:

@@ -1,6 +1,12 @@
 """Take the files of an upload in one by one: harmless names only, limits held while they stream."""
 
+import errno
 import hashlib
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +21,12 @@ LINK = "it is a link, and links are not followed"
 DEVICE = "it is a device, not a file"
 NESTED = "it is an archive inside the upload; unpack it first"
 ENCRYPTED = "it is encrypted; pack it without a password"
+
+# What the readers raise on damaged data; without an errno an OSError comes from a decompressor.
+DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError,
+    struct.error, ValueError, ArithmeticError, LookupError, NotImplementedError, RuntimeError, MemoryError,
+)  # fmt: skip
 
 _BLOCK = 1 << 20
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst")
@@ -194,3 +206,9 @@ def in_words(error: Exception | str) -> str:
     """Return what an error says, in one line; its kind where it says nothing."""
     words = " ".join(str(error).split()) or type(error).__name__
     return names.shown(words.rstrip("."))
+
+
+def raise_if_real(error: BaseException) -> None:
+    """Let errors of the disk through: they say nothing about the archive."""
+    if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+        raise error

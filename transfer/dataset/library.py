@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from transfer import store
-from transfer.dataset import importer, names
+from transfer.dataset import importer, journal, names
 from transfer.dataset.importer import Job
 from transfer.dataset.index import ImageIndex
 from transfer.errors import DataError
@@ -35,7 +35,7 @@ class Guard:
 
     memory_bytes: int = 4 * 1024**3  # of address space
     cpu_seconds: int = 4 * 3600
-    silent_seconds: float = 300.0  # without a sign of life
+    silent_seconds: float = 120.0  # without a sign of life
 
 
 def import_dataset(
@@ -112,7 +112,7 @@ def _until_done(
             trace.unlink()
             in_vain = 0
             continue
-        now = sum(_size(work / name) for name in (importer.STARTED, importer.DECODED))
+        now = sum(_size(work / name) for name in (journal.STARTED, journal.DECODED))
         in_vain = in_vain + 1 if now <= reached + 1 else 0
         reached = now
         if in_vain >= _MOST_IN_VAIN:

@@ -50,7 +50,7 @@ def unique(name: str, taken: set[str]) -> str:
     path, number, free = PurePosixPath(name), 1, name
     while free in taken:
         number += 1
-        free = path.with_name(f"{path.stem} ({number}){path.suffix}").as_posix()
+        free = (path.parent / f"{path.stem} ({number}){path.suffix}").as_posix()
     taken.add(free)
     return free
 
