@@ -25,7 +25,8 @@ ENCRYPTED = "it is encrypted; pack it without a password"
 # What the readers raise on damaged data; without an errno an OSError comes from a decompressor.
 DAMAGE = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError,
-    struct.error, ValueError, ArithmeticError, LookupError, NotImplementedError, RuntimeError, MemoryError,
+    struct.error, ValueError, ArithmeticError, LookupError, NotImplementedError, RuntimeError,
+    MemoryError,
 )  # fmt: skip
 
 _BLOCK = 1 << 20
