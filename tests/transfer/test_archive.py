@@ -243,6 +243,14 @@ def test_too_many_entries_are_refused_however_the_directory_lies(tmp_path: Path)
         unpack(tmp_path / "x", tmp_path / "out", Limits(entries=1000))
 
 
+def test_the_limit_is_on_entries_and_not_on_the_length_of_their_names(tmp_path: Path) -> None:
+    entries = {f"{'n' * 200}/{i}.jpg": b"" for i in range(100)}
+    source = make_zip(tmp_path / "x", entries)
+    assert len(unpack(source, tmp_path / "out", Limits(entries=100)).files) == 100
+    with pytest.raises(ArchiveError, match="more than 99 files"):
+        unpack(source, tmp_path / "out", Limits(entries=99))
+
+
 def test_too_many_entries_of_a_tar_and_of_a_folder(tmp_path: Path) -> None:
     entries = {f"c/{i}.jpg": b"" for i in range(30)}
     with pytest.raises(ArchiveError, match="more than 20 files"):
@@ -265,7 +273,9 @@ def test_a_large_zip64_with_few_entries_is_read(tmp_path: Path) -> None:
     locator = struct.pack("<4sIQI", b"PK\x06\x07", 0, at, 1)
     end = struct.pack("<4sHHHHIIH", b"PK\x05\x06", 0, 0, *[0xFFFF] * 2, *[0xFFFFFFFF] * 2, 0)
     (tmp_path / "x").write_bytes(data[:at] + record + locator + end)
-    assert contents(unpack(tmp_path / "x", tmp_path / "out", Limits(entries=50))) == ENTRIES
+    assert contents(unpack(tmp_path / "x", tmp_path / "out", Limits(entries=3))) == ENTRIES
+    with pytest.raises(ArchiveError, match="more than 2 files"):
+        unpack(tmp_path / "x", tmp_path / "out", Limits(entries=2))
 
 
 @pytest.mark.parametrize("make", [make_zip, lambda p, e: make_tar(p, e, "w:gz")])

@@ -201,7 +201,7 @@ def test_a_table_that_is_no_csv_is_an_error() -> None:
 @settings(deadline=None, derandomize=True)
 @given(st.lists(st.text(min_size=1), max_size=8), st.binary(max_size=200))
 def test_no_names_and_no_bytes_break_it(paths: list[str], data: bytes) -> None:
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     cleaned = [names.unique(names.clean(path), taken) for path in paths]
     cleaned = [path for path in cleaned if path not in ("/", ".", "..", "//")]
     found = layout.read(cleaned)
@@ -248,6 +248,11 @@ def test_names_that_do_not_lead_outside(name: str) -> None:
 
 
 def test_unique_names() -> None:
-    taken: set[str] = set()
+    taken: dict[str, int] = {}
     found = [names.unique(name, taken) for name in ("c/a.jpg", "c/a.jpg", "c/a (2).jpg", "c/a.jpg")]
     assert found == ["c/a.jpg", "c/a (2).jpg", "c/a (2) (2).jpg", "c/a (3).jpg"]
+
+
+def test_very_many_equal_names() -> None:
+    taken: dict[str, int] = {}
+    assert len({names.unique("c/a.jpg", taken) for _ in range(50_000)}) == 50_000

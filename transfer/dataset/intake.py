@@ -81,7 +81,7 @@ class Intake:
         self._files: list[Unpacked] = []
         self._rejected: list[Rejected] = []
         self._notes: list[str] = []
-        self._taken: set[str] = set()
+        self._taken: dict[str, int] = {}
         self._entries, self._total, self._hidden = 0, 0, 0
 
     def result(self) -> Upload:

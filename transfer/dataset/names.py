@@ -45,13 +45,18 @@ def leads_outside(name: str) -> bool:
     return path.startswith("/") or bool(_DRIVE.match(path)) or ".." in path.split("/")
 
 
-def unique(name: str, taken: set[str]) -> str:
-    """Return the name, or with a number where it is taken already; the result is taken then."""
-    path, number, free = PurePosixPath(name), 1, name
+def unique(name: str, taken: dict[str, int]) -> str:
+    """Return the name, or with a number where it is taken already; the result is taken then.
+
+    Args:
+        name: a path with forward slashes.
+        taken: the names so far, each with the last number that was tried for it.
+    """
+    path, free = PurePosixPath(name), name
     while free in taken:
-        number += 1
-        free = (path.parent / f"{path.stem} ({number}){path.suffix}").as_posix()
-    taken.add(free)
+        taken[name] += 1
+        free = (path.parent / f"{path.stem} ({taken[name]}){path.suffix}").as_posix()
+    taken[free] = 1
     return free
 
 

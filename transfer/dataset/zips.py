@@ -4,19 +4,24 @@ import stat
 import struct
 import zipfile
 from pathlib import Path
+from typing import IO
 
 from transfer.dataset import intake
 from transfer.dataset.intake import Intake
 
 STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
-_END = b"PK\x05\x06"
-_LOCATOR_64, _END_64 = b"PK\x06\x07", b"PK\x06\x06"
+# APPNOTE 4.3.12, 4.3.16 and 4.3.14 with 4.3.15: what starts each, and the sizes that are needed.
+_ENTRY_START, _ENTRY = b"PK\x01\x02", struct.Struct("<4s24xHHH12x")
+_END_START, _END = b"PK\x05\x06", struct.Struct("<4s8xI6x")
+_END_64_START, _LOCATOR_64_START = b"PK\x06\x06", b"PK\x06\x07"
+_END_64 = struct.Struct("<4s36xQ8x4s16x")
+_END_AT_MOST = _END.size + 65_535  # with the comment
 _UTF8 = 0x800  # flag bit 11: the name is UTF-8 (APPNOTE 4.4.4)
 
 
 def read(source: Path, taken: Intake) -> None:
     """Take the entries of the zip `source` in."""
-    if _most_entries(source) > taken.limits.entries:
+    if _has_more_entries(source, taken.limits.entries):
         taken.count(taken.limits.entries + 1)
     try:
         archive = zipfile.ZipFile(source)
@@ -59,29 +64,37 @@ def _name(entry: zipfile.ZipInfo) -> str:
         return entry.filename
 
 
-def _most_entries(source: Path) -> int:
-    """Return how many entries the directory of a zip can hold at most, without reading it.
+def _has_more_entries(source: Path, most: int) -> bool:
+    """Whether the directory of a zip holds more entries, hopping over it without keeping it.
 
-    By its size (at least 46 bytes an entry, APPNOTE 4.3.12), since a stated count may lie. The
-    directory is looked for where zipfile looks for it; 0 where it finds none.
+    The count that a zip states may lie. The directory is looked for where zipfile looks for it;
+    where there is none, or it is damaged, zipfile will say so.
     """
-    size = source.stat().st_size
     with source.open("rb") as file:
-        file.seek(max(0, size - 65_557))
-        tail = file.read()
-        at = len(tail) - 22
-        if at < 0 or not (tail[at:].startswith(_END) and tail.endswith(b"\0\0")):
-            at = tail.rfind(_END)
-        if at < 0 or len(tail) < at + 22:
-            return 0
-        directory = struct.unpack_from("<I", tail, at + 12)[0]
-        place = size - len(tail) + at - 20
-        file.seek(max(0, place))
-        locator = file.read(20)
-        if place < 0 or not locator.startswith(_LOCATOR_64):
-            return min(directory, size) // 46
-        file.seek(max(0, place - 56))
-        record = file.read(56)
-    if not record.startswith(_END_64):
-        return min(directory, size) // 46
-    return min(max(directory % 0xFFFFFFFF, struct.unpack_from("<Q", record, 40)[0]), size) // 46
+        start, end = _directory(file, source.stat().st_size)
+        file.seek(start)
+        for _ in range(most + 1):
+            header = file.read(_ENTRY.size)
+            if start >= end or not header.startswith(_ENTRY_START) or len(header) < _ENTRY.size:
+                return False
+            size = _ENTRY.size + sum(_ENTRY.unpack(header)[1:])
+            start += size
+            file.seek(start)
+    return True
+
+
+def _directory(file: IO[bytes], size: int) -> tuple[int, int]:
+    """Return where the directory of a zip starts and ends; equal where there is none."""
+    file.seek(max(0, size - _END_AT_MOST))
+    tail = file.read()
+    at = len(tail) - _END.size
+    if at < 0 or not (tail[at:].startswith(_END_START) and tail.endswith(b"\0\0")):
+        at = tail.rfind(_END_START)
+    if at < 0 or len(tail) < at + _END.size:
+        return 0, 0
+    end, length = size - len(tail) + at, _END.unpack_from(tail, at)[1]
+    file.seek(max(0, end - _END_64.size))
+    end_64 = _END_64.unpack(file.read(_END_64.size).ljust(_END_64.size, b"\0"))
+    if end >= _END_64.size and end_64[0] == _END_64_START and end_64[2] == _LOCATOR_64_START:
+        end, length = end - _END_64.size, end_64[1]
+    return max(0, end - length), end
