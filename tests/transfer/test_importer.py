@@ -22,7 +22,7 @@ from transfer import store
 from transfer.dataset import importer, journal
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.library import Guard, import_dataset
-from transfer.errors import DataError
+from transfer.errors import ArchiveError, DataError
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc")
 
@@ -271,7 +271,14 @@ def test_the_child_says_what_went_wrong_in_one_line(tmp_path: Path) -> None:
         check=True,
         cwd=Path(__file__).parents[2],
     )
-    assert list(json.loads(done.stdout)) == ["error"]
+    assert json.loads(done.stdout)["archive"] is False
+    assert "There is nothing at" in json.loads(done.stdout)["error"]
+
+
+def test_a_damaged_archive_is_an_archive_error(tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(b"PK\x03\x04 and no more")
+    with pytest.raises(ArchiveError, match=r"'x\.zip' is damaged"):
+        import_dataset(tmp_path / "x.zip")
 
 
 def test_by_split() -> None:

@@ -3,9 +3,10 @@
     python -m transfer.dataset.importer < job.json
 
 It writes one JSON object a line to standard output: {"done", "total"} as it goes on ({} is a sign
-of life), then either {"digest", "notes"} or {"error"}. What it has decoded stands in the work
-folder, so that after a crash a new process goes on. A file that was being read at a crash is read
-alone then; if that crashes again, the file is known and left out.
+of life), then either {"digest", "notes"} or {"error", "archive"}: whether the archive is at fault.
+What it has decoded stands in the work folder, so that after a crash a new process goes on. A file
+that was being read at a crash is read alone then; if that crashes again, the file is known and left
+out.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ from transfer.dataset.index import ImageIndex, Picture, Rejected
 from transfer.dataset.intake import Unpacked, Upload
 from transfer.dataset.journal import Journal, Outcome
 from transfer.dataset.layout import Labelled, Layout
-from transfer.errors import TransferError
+from transfer.errors import ArchiveError, TransferError
 
 FORMAT = 2  # of what is stored; part of every digest
 CRASHED = "reading it crashed the reader or took forever"
@@ -63,9 +64,9 @@ def main() -> int:
         digest, notes = _Import(job).run()
         _tell(digest=digest, notes=notes)
     except TransferError as error:
-        _tell(error=str(error))
+        _tell(error=str(error), archive=isinstance(error, ArchiveError))
     except OSError as error:
-        _tell(error=f"The data set could not be stored: {intake.in_words(error)}.")
+        _tell(error=f"The data set could not be stored: {intake.in_words(error)}.", archive=False)
     return 0
 
 
@@ -189,7 +190,8 @@ class _Import:
     def _alone(self, position: int, files: dict[int, Unpacked], done: Journal) -> None:
         """Decode one file with nothing beside it, and leave a trace for the case that it kills."""
         trace = self.work / ALONE
-        trace.write_text(str(position))
+        with store.replacing(trace) as partial:
+            partial.write_text(str(position))
         try:
             outcome = self._decode(position, files)
         except MemoryError:

@@ -18,7 +18,7 @@ from transfer import store
 from transfer.dataset import importer, journal, names
 from transfer.dataset.importer import Job
 from transfer.dataset.index import ImageIndex
-from transfer.errors import DataError
+from transfer.errors import ArchiveError, DataError
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _TEMPORARY = ".import-"
@@ -56,8 +56,8 @@ def import_dataset(
         guard: limits of the process that reads the files.
 
     Raises:
-        DataError: there is nothing usable at `source`, or the archive is damaged or over a limit;
-            the message says what to do.
+        DataError: there is nothing usable at `source`; the message says what to do.
+        ArchiveError: the archive is damaged or over a limit.
     """
     datasets = store.home() / "datasets"
     try:
@@ -103,7 +103,7 @@ def _until_done(
     for _ in range(_MOST_CRASHES):
         outcome = _child(job, silent_seconds, on_progress, errors)
         if "error" in outcome:
-            raise DataError(outcome["error"])
+            raise (ArchiveError if outcome["archive"] else DataError)(outcome["error"])
         if "digest" in outcome:
             return outcome["digest"], outcome["notes"]
         trace = work / importer.ALONE
