@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     export = add("export", commands.export, "Write a checked SavedModel.")
     _run(export)
     export.add_argument("--to", type=Path, required=True, metavar="DIR2", help="a new folder")
+    _run(add("work", commands.work, "Do what a prepared run folder says: used by the app."))
     add("demo", commands.demo, "Do the whole job once, on the generated sample pictures.")
     return parser
 

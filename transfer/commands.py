@@ -11,7 +11,7 @@ from transfer import catalog, console, evaluation, sample, store, weights
 from transfer.config import RunConfig
 from transfer.dataset import library, split
 from transfer.dataset.index import ImageIndex
-from transfer.errors import DataError
+from transfer.errors import DataError, StoppedError
 from transfer.runs import Run
 
 Answer = dict[str, Any]
@@ -74,6 +74,35 @@ def train(options: Namespace) -> Answer:
     with console.progress() as step:
         result = pipeline.run(run, step)
     return _outcome(result)
+
+
+def work(options: Namespace) -> Answer:
+    """Do what a prepared run folder says, then export its model into it: a job of the app."""
+    run = Run(options.run)
+    run.config()
+    with console.quiet():
+        from transfer import devices, pipeline
+        from transfer import export as exporting
+        from transfer.reporter import Reporter
+
+        devices.prepare()
+    with console.progress() as step:
+        try:
+            pipeline.run(run, step)
+        except StoppedError as stopped:
+            console.say(str(stopped))
+            return {"stopped": True}
+        if run.read("export") is None:
+            run.clear_stop()
+            reporter = Reporter(run, step)
+            reporter.something_to_keep = True
+            with run.locked():
+                exporting.clear(run.export_folder)
+                done = exporting.export(run, run.export_folder, reporter.counter("export"))
+            checked = {"checked": done.checked, "max_difference": done.max_difference}
+            run.write("export", checked)
+            reporter.say("finished", 1, 1, "Finished")
+    return {"stopped": False, "export": run.read("export")}
 
 
 def evaluate(options: Namespace) -> Answer:

@@ -6,6 +6,8 @@
     ├── BackboneError        an unknown backbone, or its weights are not to be had
     ├── SettingsError        a setting is out of range, or differs from those of the run
     ├── RunError             the run folder is missing, unfinished, damaged or in use
+    │   └── StoppedError     the user stopped the run before there was anything to keep
+    ├── TokenError           a link of the app is too old or was not made by it
     └── ExportError          the exported model does not give the same answers
 
 Every message says what was expected, what came, and what to do.
@@ -34,6 +36,14 @@ class SettingsError(TransferError):
 
 class RunError(TransferError):
     """The run folder is missing, unfinished, damaged or in use by another process."""
+
+
+class StoppedError(RunError):
+    """The user stopped the run before there was anything to keep."""
+
+
+class TokenError(TransferError):
+    """A link of the app is too old, or was not made by it."""
 
 
 class ExportError(TransferError):

@@ -1,6 +1,7 @@
 """Write a run's model as a SavedModel that keeps its word, and prove it before saying so."""
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from transfer.prediction import Classifier
 from transfer.runs import Run
 
 TOLERANCE = 1e-4  # largest difference of a probability that is still "the same answer"
+
+_WORK = ".export-"
 
 SNIPPET = '''\
 """Classify pictures with this SavedModel: python example.py PICTURE..."""
@@ -106,7 +109,7 @@ def export(
     pictures = _pictures_to_check(run)
     expected = prediction.probabilities(classifier, pictures, on_progress)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as work:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_WORK) as work:
         saved = Path(work) / "model"
         _write(classifier, saved)
         difference = float(np.abs(_answers_elsewhere(saved, pictures) - expected).max())
@@ -120,6 +123,12 @@ def export(
             target.rmdir()
         saved.rename(target)
     return Exported(target, len(pictures), difference)
+
+
+def clear(target: Path) -> None:
+    """Remove what a killed export has left at `target` and beside it."""
+    for rest in [target, *target.parent.glob(f"{_WORK}*")]:
+        shutil.rmtree(rest, ignore_errors=True)
 
 
 def _pictures_to_check(run: Run) -> list[Path]:

@@ -32,6 +32,11 @@ def compute(
     contents = [index.pictures[i].sha256 for i in positions]
     extractor: Callable[[np.ndarray], np.ndarray] | None = None
     parts: list[np.ndarray] = []
+
+    def tell(done: int) -> None:
+        if on_progress:
+            on_progress(min(done, len(positions)), len(positions))
+
     for start in range(0, len(positions), CHUNK):
         chunk = positions[start : start + CHUNK]
         name = hashlib.sha256("".join(contents[start : start + CHUNK]).encode()).hexdigest()
@@ -40,20 +45,16 @@ def compute(
         if kept is None:
             extractor = extractor or backbones.compiled(backbones.pooled(backbone), BATCH)
             paths = [index.path(index.pictures[i]) for i in chunk]
-            kept = _chunk(extractor, paths, backbone.image_size)
+            rows = []
+            for batch in batches.pictures(paths, backbone.image_size, BATCH).as_numpy_iterator():
+                rows.append(extractor(batch))
+                tell(start + len(rows) * BATCH)
+            kept = np.concatenate(rows)
             with store.replacing(path) as partial:
                 np.save(partial, kept)
         parts.append(kept)
-        if on_progress:
-            on_progress(min(start + CHUNK, len(positions)), len(positions))
+        tell(start + CHUNK)
     return np.concatenate(parts) if parts else np.zeros((0, backbone.feature_dim), np.float32)
-
-
-def _chunk(
-    extractor: Callable[[np.ndarray], np.ndarray], paths: list[Path], image_size: int
-) -> np.ndarray:
-    data = batches.pictures(paths, image_size, BATCH)
-    return np.concatenate([extractor(batch) for batch in data.as_numpy_iterator()])
 
 
 def _key(backbone: Backbone) -> str:

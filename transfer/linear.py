@@ -37,12 +37,25 @@ class LinearHead:
         return odds / odds.sum(axis=1, keepdims=True)
 
 
+@dataclass(frozen=True)
+class SearchStep:
+    """One strength tried: mean losses (nats) and accuracies inside and outside the folds' parts."""
+
+    step: int
+    total: int  # at most
+    strength: float
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+
 def choose_strength(
     features: np.ndarray,
     labels: np.ndarray,
     groups: np.ndarray,
     seed: int,
-    on_progress: Callable[[int, int], None] | None = None,
+    on_step: Callable[[SearchStep], None] | None = None,
 ) -> tuple[float, float]:
     """Return (strength, cross-validated loss) of the best strength by negative log-likelihood.
 
@@ -51,7 +64,7 @@ def choose_strength(
         labels: class numbers 0..C-1 [n], each class at least once.
         groups: content ids [n]; pictures of one group stay in one fold.
         seed: decides the folds.
-        on_progress: called with (done, total) after each fit.
+        on_step: told of each strength when it has been tried on all folds.
     """
     folds = _folds(labels, groups, seed)
     if not folds:  # too few pictures to hold any back: the middle of the range
@@ -60,15 +73,18 @@ def choose_strength(
     warm = [_classifier(STRENGTHS[0]) for _ in folds]
     scaled = [_Scaled(features[train], features[held]) for train, held in folds]
     for step, strength in enumerate(STRENGTHS):
-        total = 0.0
+        inside, outside = np.zeros(2), np.zeros(2)
         for model, data, (train, held) in zip(warm, scaled, folds, strict=True):
             model.C = strength
             _fit(model, data.train, labels[train])
-            probabilities = model.predict_proba(data.held)
-            total += _loss(labels[held], probabilities, model.classes_) * len(held)
-        losses.append(total / sum(len(held) for _, held in folds))
-        if on_progress:
-            on_progress(step + 1, len(STRENGTHS))
+            inside += _sums(model, data.train, labels[train])
+            outside += _sums(model, data.held, labels[held])
+        inside /= sum(len(train) for train, _ in folds)
+        outside /= sum(len(held) for _, held in folds)
+        losses.append(float(outside[0]))
+        if on_step:
+            values = map(float, (strength, *inside, *outside))
+            on_step(SearchStep(step + 1, len(STRENGTHS), *values))
         if step - int(np.argmin(losses)) >= _GIVE_UP_AFTER:
             break
     best = int(np.argmin(losses))
@@ -132,5 +148,9 @@ def _folds(
     return [fold for fold in folds if len(fold[1]) and len(np.unique(labels[fold[0]])) == classes]
 
 
-def _loss(labels: np.ndarray, probabilities: np.ndarray, classes: np.ndarray) -> float:
-    return float(log_loss(labels, np.clip(probabilities, 1e-7, 1.0), labels=classes))
+def _sums(model: LogisticRegression, features: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return [the summed loss, the number of right answers]."""
+    probabilities = np.clip(model.predict_proba(features), 1e-7, 1.0)
+    loss = log_loss(labels, probabilities, labels=model.classes_, normalize=False)
+    right = (model.classes_[probabilities.argmax(axis=1)] == labels).sum()
+    return np.array([loss, right], np.float64)

@@ -4,8 +4,7 @@ import math
 import platform
 import resource
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -18,12 +17,10 @@ from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
 from transfer.evaluation import Report
 from transfer.prediction import Classifier
+from transfer.reporter import OnStep, Reporter
 from transfer.runs import Run
 from transfer.strategies import REGISTRY, Task, Trained
-from transfer.training import Progress
 
-OnStep = Callable[[str, float, float, str], None]  # phase, done, total, words
-_STATUS_EVERY = 0.5  # seconds
 _RESERVE = 5.0  # seconds of a budget kept for saving the model
 
 
@@ -41,20 +38,20 @@ def run(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
 
     Raises:
         TransferError: the data, the weights or the run folder cannot be used; says what to do.
+        StoppedError: the user stopped the run before there was anything to keep.
     """
     with run.locked():
         if run.finished:
             return run.result()
-        return _Flow(run, on_step or (lambda *_: None)).work()
+        return _Flow(run, Reporter(run, on_step)).work()
 
 
 class _Flow:
     """One process's work on one run."""
 
-    def __init__(self, run: Run, on_step: OnStep) -> None:
-        self.run, self.config, self.on_step = run, run.config(), on_step
+    def __init__(self, run: Run, reporter: Reporter) -> None:
+        self.run, self.config, self.reporter = run, run.config(), reporter
         self.began = time.monotonic()
-        self.phase, self.last_status = "", 0.0
         self.spent_before = run.seconds_spent()
         budget = self.config.budget
         self.deadline = math.inf if budget is None else self.began + budget - self.spent_before
@@ -66,27 +63,28 @@ class _Flow:
         index = library.open_dataset(self.config.dataset)
         parts = self._split(index)
         task = self._task(index, parts)
-        probe, report, seconds = self._judged(REGISTRY["linear_top"](task), index, parts.val)
-        trained = probe
-        reports = {probe.strategy: report}
-        if self.config.strategy != probe.strategy:
-            # The last evaluations take as long as the one just made, for each picture.
-            reserve = _RESERVE + 1.5 * seconds * (1 + len(parts.test) / len(parts.val))
-            other = REGISTRY[self.config.strategy](replace(task, deadline=self.deadline - reserve))
-            other, other_report, _ = self._judged(other, index, parts.val)
-            reports[other.strategy] = other_report
-            if _better(other_report, report):
-                trained = other
-            self.run.write("history", list(other.history))
-        else:
-            self.run.write("history", list(probe.history))
-        self._say("saving", 0, 1, "Saving the model")
+        candidates = [self._judged(REGISTRY["linear_top"](task), index, parts.val)]
+        self.reporter.something_to_keep = True
+        for row in candidates[0].trained.history:
+            self.reporter.epoch(row)
+        if self.config.strategy != candidates[0].trained.strategy:
+            task = replace(task, deadline=self.deadline - _reserve(candidates[0], parts))
+            candidates.append(self._judged(REGISTRY[self.config.strategy](task), index, parts.val))
+        self.run.write("history", list(candidates[-1].trained.history))
+        shipped = max(candidates, key=_preference)
+        self.reporter.say("saving", 0, 1, "Saving the model")
+        trained = shipped.trained
         model = trained.refit() if trained.refit else trained.model
         self._save(model)
-        test = self._report(model, index, parts.test, "test") if parts.test else None
-        result = self._result(index, parts, trained, reports, test)
+        answers = {"validation": (parts.val, shipped.answers)}
+        test = None
+        if parts.test:
+            test, said = self._report(model, index, parts.test, "test")
+            answers["test"] = (parts.test, said)
+        self.run.save_answers(**answers)
+        result = self._result(index, parts, candidates, shipped, test)
         self.run.finish(result)
-        self._say("finished", 1, 1, "Finished")
+        self.reporter.say("finished", 1, 1, "Finished")
         return result
 
     def _split(self, index: ImageIndex) -> Split:
@@ -98,13 +96,23 @@ class _Flow:
 
     def _task(self, index: ImageIndex, parts: Split) -> Task:
         spec = catalog.backbone(self.config.backbone)
-        path = weights.obtain(spec, self.config.image_size, self._counter("weights"))
-        self._say("loading", 0, 1, f"Loading {spec.name}")
+        path = weights.obtain(spec, self.config.image_size, self.reporter.counter("weights"))
+        self.reporter.say("loading", 0, 1, f"Loading {spec.name}")
         backbone = backbones.load(spec, self.config.image_size, path)
         classes = {name: number for number, name in enumerate(index.classes)}
         labels = np.array([classes[picture.label] for picture in index.pictures])
         positions = sorted([*parts.train, *parts.val])  # test pictures only meet the whole model
-        known = features.compute(backbone, index, positions, self._counter("features"))
+        self.reporter.plan(
+            {
+                "features": len(positions),
+                "train": len(parts.train),
+                "validation": len(parts.val),
+                "test": len(parts.test),
+                "export": 2 * len(parts.test or parts.val),
+            },
+            0 if self.config.strategy == "linear_top" else self.config.epochs,
+        )
+        known = features.compute(backbone, index, positions, self.reporter.counter("features"))
         table = np.zeros((len(labels), backbone.feature_dim), np.float32)
         table[positions] = known
         return Task(
@@ -116,29 +124,32 @@ class _Flow:
             backbone=backbone,
             features=table,
             deadline=self.deadline,
-            on_progress=self._training_progress,
-            on_search=self._counter("head"),
+            on_progress=self.reporter.training,
+            on_search=self.reporter.search,
             on_epoch=self._epoch,
+            should_stop=self.reporter.stop_wanted,
         )
 
     def _judged(
         self, trained: Trained, index: ImageIndex, positions: tuple[int, ...]
-    ) -> tuple[Trained, Report, float]:
-        """Return the solution, its report from the Keras model itself, and the seconds it took."""
+    ) -> "_Candidate":
+        """Judge a solution by the Keras model itself, on the validation pictures."""
         start = time.monotonic()
-        report = self._report(trained.model, index, positions, "validation")
+        report, answers = self._report(trained.model, index, positions, "validation")
         self.run.record_spent(self._spent())
-        return trained, report, time.monotonic() - start
+        row = {"strategy": trained.strategy, **report.overall.to_json(), "loss": report.loss}
+        self.run.event("candidate", **row)
+        return _Candidate(trained, report, answers, time.monotonic() - start)
 
     def _report(
         self, model: keras.Model, index: ImageIndex, positions: tuple[int, ...], phase: str
-    ) -> Report:
+    ) -> tuple[Report, np.ndarray]:
         classifier = Classifier(model, index.classes, self.config.image_size)
         pictures = [index.pictures[i] for i in positions]
         paths = [index.path(picture) for picture in pictures]
-        answers = prediction.probabilities(classifier, paths, self._counter(phase))
+        answers = prediction.probabilities(classifier, paths, self.reporter.counter(phase))
         labels = np.array([index.classes.index(picture.label) for picture in pictures])
-        return evaluation.evaluate(answers, labels, index.classes)
+        return evaluation.evaluate(answers, labels, index.classes), answers
 
     def _save(self, model: keras.Model) -> None:
         partial = self.run.model_path.with_name(".model.partial.keras")
@@ -149,23 +160,23 @@ class _Flow:
         self,
         index: ImageIndex,
         parts: Split,
-        trained: Trained,
-        reports: dict[str, Report],
+        candidates: list["_Candidate"],
+        shipped: "_Candidate",
         test: Report | None,
     ) -> dict[str, Any]:
         return {
             "run": str(self.run.folder),
             "requested": self.config.strategy,
-            "shipped": trained.strategy,
+            "shipped": shipped.trained.strategy,
             "backbone": self.config.backbone,
-            "validation": reports[trained.strategy].overall.to_json(),
+            "validation": shipped.report.overall.to_json(),
             "test": test.overall.to_json() if test else None,
             "seconds": round(self._spent(), 2),
             "classes": list(index.classes),
             "splits": parts.counts(),
             "image_size": self.config.image_size,
-            "ended": trained.ended,
-            "candidates": {name: report.to_json() for name, report in reports.items()},
+            "ended": candidates[-1].trained.ended,
+            "candidates": {one.trained.strategy: one.report.to_json() for one in candidates},
             "test_report": test.to_json() if test else None,
             "warnings": [*index.warnings, *parts.warnings],
             "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
@@ -174,42 +185,29 @@ class _Flow:
     def _spent(self) -> float:
         return self.spent_before + time.monotonic() - self.began
 
-    def _counter(self, phase: str) -> Callable[[int, int], None]:
-        return lambda done, total: self._say(phase, done, total, _WORDS[phase])
-
-    def _training_progress(self, progress: Progress) -> None:
-        done = (progress.epoch - 1) * progress.steps + progress.step
-        words = f"Training, epoch {progress.epoch} of at most {progress.epochs}"
-        self._say("fine_tuning", done, progress.epochs * progress.steps, words)
-
     def _epoch(self, row: dict[str, Any]) -> None:
-        self.run.event("epoch", **row)
+        self.reporter.epoch(row)
         self.run.record_spent(self._spent())
 
-    def _say(self, phase: str, done: float, total: float, words: str) -> None:
-        """Tell the caller and, a few times a second at most, the run folder."""
-        if phase != self.phase:
-            self.run.event("phase", phase=phase, words=words)
-        now = time.monotonic()
-        if phase != self.phase or now - self.last_status > _STATUS_EVERY:
-            self.run.status(phase, done=done, total=total, words=words)
-            self.last_status = now
-        self.phase = phase
-        self.on_step(phase, done, total, words)
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A solution with its validation report, answers [n, classes], and the seconds they took."""
+
+    trained: Trained
+    report: Report
+    answers: np.ndarray
+    seconds: float
 
 
-_WORDS = {
-    "weights": "Downloading the weights",
-    "features": "Looking at the pictures",
-    "head": "Fitting the linear classifier",
-    "validation": "Checking on the validation pictures",
-    "test": "Measuring on the test pictures",
-}
+def _preference(candidate: _Candidate) -> tuple[float, float]:
+    """More right answers first; among equals the lower loss."""
+    return candidate.report.overall.accuracy, -candidate.report.loss
 
 
-def _better(one: Report, other: Report) -> bool:
-    """Whether validation prefers `one`: more right answers, or as many and a lower loss."""
-    return (one.overall.accuracy, -one.loss) > (other.overall.accuracy, -other.loss)
+def _reserve(first: _Candidate, parts: Split) -> float:
+    """Return seconds to keep for the end: evaluating takes as long again for each picture."""
+    return _RESERVE + 1.5 * first.seconds * (1 + len(parts.test) / len(parts.val))
 
 
 def _versions() -> dict[str, str]:

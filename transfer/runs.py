@@ -8,6 +8,10 @@
         history.json     one row an epoch
         result.json      the outcome; its presence means that the run is finished
         model.keras      the shipped model: RGB pictures in, probabilities out
+        answers.npz      what the shipped model said of the validation and the test pictures
+        savedmodel/      the exported model, where it was made and checked here
+        about.json       the run's name and when it was made
+        stop             is there when the user wants the work to end
         checkpoint/      what a killed run needs to go on
         lock             held by the process that works on the run, for as long as it lives
 
@@ -22,6 +26,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from transfer import store
 from transfer.config import RunConfig
@@ -43,6 +49,11 @@ class Run:
     def checkpoint_folder(self) -> Path:
         """Where training keeps what it needs to go on."""
         return self.folder / "checkpoint"
+
+    @property
+    def export_folder(self) -> Path:
+        """Where the checked SavedModel of a run of the app is."""
+        return self.folder / "savedmodel"
 
     @property
     def exists(self) -> bool:
@@ -126,6 +137,56 @@ class Run:
         now = {"time": round(time.time(), 3), "event": kind, **details}
         with (self.folder / "events.jsonl").open("a", encoding="utf-8") as events:
             events.write(json.dumps(now, ensure_ascii=False) + "\n")
+
+    def status_now(self) -> dict[str, Any]:
+        """Return the last status, or {} where there is none yet."""
+        return self.read("status") or {}
+
+    def events_since(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Return the whole events after this byte, and the byte up to which they reach."""
+        try:
+            with (self.folder / "events.jsonl").open("rb") as events:
+                events.seek(offset)
+                data = events.read()
+        except FileNotFoundError:
+            return [], 0
+        whole = data[: data.rfind(b"\n") + 1]
+        return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+
+    def request_stop(self) -> None:
+        """Ask the process that works on the run to end, with the best so far if there is one."""
+        (self.folder / "stop").touch()
+
+    def stop_requested(self) -> bool:
+        """Whether somebody asked to stop."""
+        return (self.folder / "stop").exists()
+
+    def clear_stop(self) -> None:
+        """Take the wish to stop back, so that the run can go on."""
+        (self.folder / "stop").unlink(missing_ok=True)
+
+    def about(self) -> dict[str, Any]:
+        """Return {"name", "created"}: what people call the run, and when it was made."""
+        kept = self.read("about") or {}
+        created = kept.get("created") or (self.folder / "config.json").stat().st_mtime
+        return {**kept, "name": kept.get("name") or self.folder.name, "created": created}
+
+    def save_answers(self, **parts: tuple[tuple[int, ...], np.ndarray]) -> None:
+        """Keep for each part ("validation", "test") (positions, probabilities [n, classes])."""
+        arrays: dict[str, np.ndarray] = {}
+        for part, (positions, probabilities) in parts.items():
+            arrays[f"{part}_positions"] = np.asarray(positions, np.int64)
+            arrays[f"{part}_probabilities"] = probabilities.astype(np.float32)
+        with store.replacing(self.folder / "answers.npz") as partial:
+            np.savez(partial, allow_pickle=False, **arrays)
+
+    def answers(self, part: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return (positions in the data set [n], probabilities [n, classes]), where kept."""
+        try:
+            with np.load(self.folder / "answers.npz", allow_pickle=False) as kept:
+                return kept[f"{part}_positions"], kept[f"{part}_probabilities"]
+        except (FileNotFoundError, KeyError):
+            return None
 
     def seconds_spent(self) -> float:
         """Return the working seconds that earlier processes recorded for this run."""

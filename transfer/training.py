@@ -72,6 +72,7 @@ def fit(
     checkpoint: Path,
     on_progress: Callable[[Progress], None] | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[list[dict[str, Any]], str]:
     """Train `model` in place and leave it with the weights of its best epoch.
 
@@ -80,7 +81,7 @@ def fit(
     process gives what an undisturbed one would have given.
 
     Returns:
-        (one row an epoch, why it ended: 'epochs', 'patience', 'budget' or 'diverged').
+        (one row an epoch, why it ended: 'epochs', 'patience', 'budget', 'stopped' or 'diverged').
     """
     optimizer = _compile(model, settings, settings.epochs * training.steps)
     predict = backbones.compiled(model, _EVALUATION_BATCH)
@@ -91,13 +92,15 @@ def fit(
         state.best_loss, best = state.history[0]["val_loss"], _values(model.trainable_variables)
         _save(checkpoint, variables, state, best)
     while state.stopped is None:
-        watch = _Watch(settings, len(state.history), training.steps, on_progress)
+        watch = _Watch(settings, len(state.history), training.steps, on_progress, should_stop)
         row = _one_epoch(model, optimizer, training, watch)
         _judge(state, row, predict, validation)
         if row["val_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = row["val_loss"], row["epoch"]
             best = _values(model.trainable_variables)
         state.stopped = _reason_to_stop(state, row, settings, watch.out_of_time)
+        if should_stop():
+            state.stopped = "stopped"
         _save(checkpoint, variables, state, best)
         if on_epoch:
             on_epoch(row)
@@ -107,7 +110,7 @@ def fit(
 
 
 class _Watch(keras.callbacks.Callback):
-    """Reports each step and ends the epoch when the time is up."""
+    """Reports each step and ends the epoch when the time is up or the user wants to stop."""
 
     def __init__(
         self,
@@ -115,18 +118,19 @@ class _Watch(keras.callbacks.Callback):
         epoch: int,
         steps: int,
         on_progress: Callable[[Progress], None] | None,
+        should_stop: Callable[[], bool],
     ) -> None:
         super().__init__()
         self._settings, self.epoch, self._steps = settings, epoch, steps
-        self._on_progress = on_progress
+        self._on_progress, self._should_stop = on_progress, should_stop
         self.started = time.monotonic()
         self.out_of_time = False
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Tell how far it is; end the epoch when the time is up."""
         now = time.monotonic()
-        if now >= self._settings.deadline:
-            self.out_of_time = True
+        self.out_of_time = now >= self._settings.deadline
+        if self.out_of_time or self._should_stop():
             # Keras ends the epoch after this batch.
             self.model.stop_training = True  # pyright: ignore[reportOptionalMemberAccess]
         if self._on_progress:

@@ -12,6 +12,7 @@ from transfer.backbones import Backbone
 from transfer.config import RunConfig
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
+from transfer.linear import SearchStep
 from transfer.runs import Run
 from transfer.training import Progress
 
@@ -34,8 +35,9 @@ class Task:
     features: np.ndarray
     deadline: float
     on_progress: Callable[[Progress], None] | None = None
-    on_search: Callable[[int, int], None] | None = None
+    on_search: Callable[[SearchStep], None] | None = None
     on_epoch: Callable[[dict[str, Any]], None] | None = None
+    should_stop: Callable[[], bool] = lambda: False
 
     def paths(self, positions: tuple[int, ...]) -> list[Path]:
         """Return the files of these pictures."""

@@ -40,6 +40,7 @@ def train(task: Task) -> Trained:
         task.run.checkpoint_folder,
         task.on_progress,
         task.on_epoch,
+        task.should_stop,
     )
     rows = (linear_top.history_row(task, head), *history)
     return Trained("finetune_few", backbones.classifier(model), rows, ended)

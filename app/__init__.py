@@ -1,0 +1,1 @@
+"""The browser app: pages and their server; TensorFlow runs in processes of its own."""

@@ -1,0 +1,107 @@
+"""Tells the run folder and the caller how far the work is, and passes on the wish to stop."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from transfer.errors import StoppedError
+from transfer.linear import SearchStep
+from transfer.runs import Run
+from transfer.training import Progress
+
+OnStep = Callable[[str, float, float, str], None]  # phase, done, total, words
+
+_STATUS_EVERY = 0.5  # seconds
+_EXPORT_SECONDS = 20.0  # a fresh process loads TensorFlow for the check
+_TRAINING_COST = 3.0  # of a picture, in forward passes: an upper bound (forward and backward)
+
+_WORDS = {
+    "weights": "Downloading the weights",
+    "features": "Looking at the pictures",
+    "head": "Fitting the linear classifier",
+    "validation": "Checking on the validation pictures",
+    "test": "Measuring on the test pictures",
+    "export": "Checking the exported model",
+}
+_ORDER = ("features", "head", "fine_tuning", "validation", "test", "export")
+
+
+class Reporter:
+    """Status, events and time left of one process's work on one run.
+
+    Set `something_to_keep` once a solution exists: from then on a wish to stop ends the training
+    early, before that it ends the work.
+    """
+
+    def __init__(self, run: Run, on_step: OnStep | None = None) -> None:
+        self.run = run
+        self.something_to_keep = False
+        self._on_step = on_step or (lambda *_: None)
+        self._phase, self._phase_began, self._told = "", 0.0, 0.0
+        self._pictures: dict[str, float] = {}
+        self._seconds_per_picture: float | None = None
+
+    def plan(self, pictures: dict[str, int], epochs: int) -> None:
+        """Take down how many pictures each phase looks at, for the time left."""
+        ahead = {phase: float(number) for phase, number in pictures.items()}
+        if epochs:
+            ahead["fine_tuning"] = epochs * (_TRAINING_COST * ahead["train"] + ahead["validation"])
+            ahead["validation"] *= 2  # both candidates
+        self._pictures = {phase: ahead[phase] for phase in _ORDER if phase in ahead}
+
+    def say(
+        self, phase: str, done: float, total: float, words: str, left: float | None = None
+    ) -> None:
+        """Tell the caller and, twice a second at most, the run folder.
+
+        Raises:
+            StoppedError: the user wants the work to end and there is nothing yet to keep.
+        """
+        now = time.monotonic()
+        if phase != self._phase:
+            self.run.event("phase", phase=phase, words=words)
+            self._phase, self._phase_began, self._told = phase, now, 0.0
+        if now - self._told > _STATUS_EVERY:
+            if not self.something_to_keep and self.stop_wanted():
+                raise StoppedError("The run was stopped before there was anything to keep.")
+            left = self._left(phase, done, total, left)
+            self.run.status(phase, done=done, total=total, words=words, seconds_left=left)
+            self._told = now
+        self._on_step(phase, done, total, words)
+
+    def counter(self, phase: str) -> Callable[[int, int], None]:
+        """Return a function of (done, total) for a phase that goes through pictures."""
+        return lambda done, total: self.say(phase, done, total, _WORDS[phase])
+
+    def search(self, step: SearchStep) -> None:
+        """Tell of one strength of the linear classifier that was tried."""
+        self.run.event("search", **vars(step))
+        self.say("head", step.step, step.total, _WORDS["head"])
+
+    def training(self, progress: Progress) -> None:
+        """Tell of one training step."""
+        done = (progress.epoch - 1) * progress.steps + progress.step
+        words = f"Training, epoch {progress.epoch} of at most {progress.epochs}"
+        total = progress.epochs * progress.steps
+        self.say("fine_tuning", done, total, words, progress.seconds_left)
+
+    def epoch(self, row: dict[str, Any]) -> None:
+        """Tell of one finished epoch."""
+        self.run.event("epoch", **row)
+
+    def stop_wanted(self) -> bool:
+        """Whether the user has asked to stop."""
+        return self.run.stop_requested()
+
+    def _left(self, phase: str, done: float, total: float, left: float | None) -> float | None:
+        """Return the seconds left, at most, of this phase and those after it, where known."""
+        if left is None and done > 0:
+            passed = time.monotonic() - self._phase_began
+            left = passed / done * max(0.0, total - done)
+            if phase in ("features", "validation", "test"):
+                self._seconds_per_picture = passed / done
+        if left is None or self._seconds_per_picture is None or phase not in _ORDER:
+            return None
+        later = _ORDER[_ORDER.index(phase) + 1 :]
+        pictures = sum(number for name, number in self._pictures.items() if name in later)
+        return round(left + pictures * self._seconds_per_picture + _EXPORT_SECONDS, 1)
