@@ -1,0 +1,41 @@
+"""A button that changes between light and dark, and remembers it in this browser."""
+
+import streamlit as st
+
+# Streamlit reads its theme from this key of the page's path when the page loads.
+_JS = """
+export default function ({ parentElement, data }) {
+  const button = parentElement.querySelector("button");
+  const scheme = getComputedStyle(document.querySelector(".stApp")).colorScheme;
+  const dark = scheme.includes("dark");
+  button.textContent = dark ? "\\u2600" : "\\u263E";
+  button.title = dark ? "Change to light" : "Change to dark";
+  button.setAttribute("aria-label", button.title);
+  button.onclick = () => {
+    const base = new URL(document.baseURI).pathname.replace(/[^/]*$/, "");
+    for (const page of data.pages)
+      localStorage.setItem(`stActiveTheme-${base}${page}-v2`, JSON.stringify(dark ? "Light" : "Dark"));
+    localStorage.setItem(
+      `stActiveTheme-${location.pathname}-v2`, JSON.stringify(dark ? "Light" : "Dark"));
+    location.reload();
+  };
+}
+"""
+_CSS = """
+button {
+  width: 32px; height: 32px; padding: 0; border: 1px solid var(--st-border-color);
+  border-radius: 8px; background: transparent; color: var(--st-text-color);
+  font: 16px/1 var(--st-font); cursor: pointer;
+}
+button:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+"""
+
+_component = st.components.v2.component(
+    "theme_switch", html="<button type='button'></button>", css=_CSS, js=_JS
+)
+
+
+def theme_switch() -> None:
+    """Mount the button."""
+    pages = ["", "data", "advice", "train", "results", "use", "runs"]
+    _component(key="theme_switch", data={"pages": pages}, width="content")

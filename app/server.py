@@ -1,0 +1,97 @@
+"""The web process: Streamlit with routes of our own; it keeps the dispatcher alive."""
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import logging
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import jobs, settings, uploads
+from app.routes import downloads, pictures
+from app.routes import uploads as upload_routes
+from transfer import store
+
+_SCRIPT = Path(__file__).with_name("main.py")
+_ROOT = Path(__file__).resolve().parent.parent
+_ALIVE_EVERY = 2.0  # seconds
+_log = logging.getLogger("app")
+
+
+def serve(address: str, port: int, headless: bool | None) -> None:
+    """Serve the app until the process is told to end."""
+    _log_to_file()
+    app().run(config=settings.streamlit_settings(address, port, headless))
+
+
+def app() -> st.App:
+    """Return the ASGI application."""
+    routes = [*upload_routes.routes(), *pictures.routes(), *downloads.routes()]
+    return st.App(_SCRIPT, lifespan=_lifespan, routes=routes, on_script_error=_on_error)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(_: Any) -> AsyncIterator[None]:
+    # What every page needs is loaded once and set apart from the garbage collector, which would
+    # otherwise go through it again and again: a poll costs a seventh of the time.
+    for name in ("pandas", "pyarrow", "altair", "app.charts"):
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    uploads.sweep()
+    keeper = asyncio.create_task(_keep_alive())
+    preparing = subprocess.Popen(
+        [sys.executable, "-m", "app.importing", "sample"],
+        cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        preparing.terminate()
+        preparing.wait()
+        if waiting := len(jobs.active()):
+            sys.stderr.write(
+                f"\nThe page is closed; {waiting} job(s) go on without it and will be there at the"
+                " next start. `make stop` ends them too; they then go on at the next start.\n"
+            )
+
+
+async def _keep_alive() -> None:
+    """Start the dispatcher where there is none, and let it know that there is a server."""
+    while True:
+        try:
+            await asyncio.to_thread(jobs.ensure_dispatcher)
+        except Exception:
+            _log.exception("the dispatcher could not be started")
+        await asyncio.sleep(_ALIVE_EVERY)
+
+
+def _on_error(error: Exception) -> bool:
+    """Write the stack trace to the log, and tell the person that nothing is lost."""
+    _log.error("a page failed", exc_info=error)
+    st.error(
+        "Something went wrong while this page was drawn. Nothing is lost: pictures and runs are on"
+        f" the disk. Load the page again. If it happens again, `{log_file()}` holds the details.",
+        icon=":material/error:",
+    )
+    return True
+
+
+def log_file() -> Path:
+    """Return where stack traces go."""
+    return store.home() / "logs" / "web.log"
+
+
+def _log_to_file() -> None:
+    log_file().parent.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(log_file(), maxBytes=2_000_000, backupCount=2, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger().addHandler(handler)

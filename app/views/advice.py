@@ -1,0 +1,5 @@
+"""Page advice: under way."""
+
+from app import frame
+
+frame.title("advice", "Under way.")

@@ -1,0 +1,5 @@
+"""Page results: under way."""
+
+from app import frame
+
+frame.title("results", "Under way.")

@@ -1,0 +1,5 @@
+"""Page use: under way."""
+
+from app import frame
+
+frame.title("use", "Under way.")

@@ -1,0 +1,129 @@
+"""The runs of the store: make, list, name and remove them. No Streamlit here."""
+
+import secrets
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app import jobs
+from transfer import store
+from transfer.config import RunConfig
+from transfer.errors import RunError, TransferError
+from transfer.runs import Run
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a run stands, in one word, and what goes with it.
+
+    `word` is "waiting", "running", "exporting" (the result is there), "finished", "stopped" (by
+    the user, with nothing to keep) or "failed" (`error` says why).
+    """
+
+    word: str
+    job: jobs.Job | None = None
+    error: str | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether something will change by itself."""
+        return self.word in ("waiting", "running", "exporting")
+
+
+def folder() -> Path:
+    """Return where the runs of the app are."""
+    return store.home() / "runs"
+
+
+def run(run_id: str) -> Run:
+    """Return the run of this id, which may not be there."""
+    return Run(folder() / run_id)
+
+
+def listed() -> list[Run]:
+    """Return all runs that can be read, the newest first."""
+    found = [Run(path.parent) for path in folder().glob("*/config.json")]
+    return sorted(found, key=lambda one: -float(one.about()["created"]))
+
+
+def start(config: RunConfig, name: str) -> Run:
+    """Make a run folder for these settings and put its training into the queue."""
+    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    made = run(run_id)
+    made.start(config)
+    made.write("about", {"name": name, "created": time.time()})
+    jobs.submit("train", run_id)
+    return made
+
+
+def go_on(one: Run) -> None:
+    """Put a run that was stopped or has failed into the queue again."""
+    one.clear_stop()
+    jobs.submit("train", one.folder.name)
+
+
+def stop(one: Run) -> None:
+    """End the training: with the best so far where there is one. A waiting run leaves the queue."""
+    job = jobs.latest("train", one.folder.name)
+    if job and job.state == "queued" and not one.read("status"):
+        jobs.cancel(job)
+    one.request_stop()
+
+
+def standing(one: Run) -> Standing:
+    """Return how a run stands."""
+    job = jobs.latest("train", one.folder.name)
+    alive = job is not None and job.state in ("queued", "running")
+    if one.finished:
+        if alive and one.read("export") is None:
+            return Standing("exporting", job)
+        failed = one.read("export") is None and job is not None and job.state == "failed"
+        return Standing("finished", job, job.error if job and failed else None)
+    if job is None or job.state in ("cancelled", "done") or one.stop_requested() and not alive:
+        return Standing("stopped", job)
+    if job.state == "failed":
+        return Standing("failed", job, job.error)
+    return Standing("waiting" if job.state == "queued" else "running", job)
+
+
+def rename(one: Run, new: str) -> None:
+    """Give the run another name.
+
+    Raises:
+        RunError: the name is empty.
+    """
+    new = " ".join(new.split())[:80]
+    if not new:
+        raise RunError("A run needs a name. Type one and press Enter.")
+    one.write("about", {**one.about(), "name": new})
+
+
+def delete(one: Run) -> None:
+    """End the run's work, wait for it to let go, and remove its folder and its place in the queue.
+
+    Raises:
+        RunError: something still holds on to the run.
+    """
+    job = jobs.latest("train", one.folder.name)
+    if job and job.state in ("queued", "running"):
+        jobs.cancel(job)
+    try:
+        with one.locked():
+            gone = one.folder.with_name(f".deleted-{one.folder.name}")
+            one.folder.rename(gone)
+    except RunError:
+        raise RunError(
+            "The run is still at work. Wait a few seconds and delete it again."
+        ) from None
+    shutil.rmtree(gone, ignore_errors=True)
+    jobs.forget("train", one.folder.name)
+
+
+def readable(one: Run) -> dict[str, Any] | None:
+    """Return the run's settings as JSON, or None where they cannot be read by this version."""
+    try:
+        return one.config().to_json()
+    except TransferError:
+        return None
