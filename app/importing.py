@@ -1,0 +1,149 @@
+"""Turn one upload that has arrived into a data set: `python -m app.importing UPLOAD_ID`.
+
+A job of its own, so that it may be killed: started again, it begins anew with the same bytes. How
+far it is stands in the upload's `upload.json`. The last line of standard output is one JSON object:
+{"digest": ...} or {"error": "a sentence"}. `sample` in place of an id takes in the sample pictures.
+"""
+
+import json
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from app import datasets, uploads
+from app.uploads import Upload
+from transfer.dataset import layout, library
+from transfer.errors import DataError, TransferError
+
+_SECONDS_BETWEEN = 0.25  # notes of progress
+_DOUBLE_ENDINGS = (".tar.gz", ".tar.bz2", ".tar.xz")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Take one upload in and print the outcome; exit status 0, or 2 where the user can mend it."""
+    (asked,) = sys.argv[1:] if arguments is None else arguments
+    # An orderly end, so that the half-read files are cleared away.
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        if asked == "sample":
+            return _tell(digest=datasets.sample_digest())
+        upload = take_in(asked)
+    except TransferError as error:
+        return _tell(error=str(error))
+    return _tell(error=upload.error) if upload.error else _tell(digest=upload.digest)
+
+
+def take_in(upload_id: str) -> Upload:
+    """Make a data set of an upload, and return the upload as it stands then: done or failed.
+
+    Raises:
+        UnknownUploadError: there is no such upload, or it was cancelled meanwhile.
+    """
+    upload = uploads.get(upload_id)
+    if upload.state not in ("done", "failed"):
+        upload = uploads.save(_outcome(upload))
+    uploads.drop_bytes(upload)
+    return upload
+
+
+def title(name: str) -> str:
+    """Return what a data set is called at first: the file's name without its ending."""
+    for ending in _DOUBLE_ENDINGS:
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            return name[: -len(ending)]
+    return Path(name).stem
+
+
+class _Progress:
+    """Notes now and then how many pictures are read."""
+
+    def __init__(self, upload: Upload) -> None:
+        self.upload, self.noted = upload, 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self.noted < _SECONDS_BETWEEN:
+            return
+        self.noted = now
+        uploads.get(self.upload.id)  # ends the import of an upload that is gone
+        self.upload = uploads.save(replace(self.upload, done=done, total=total))
+
+
+def _outcome(upload: Upload) -> Upload:
+    """Read the upload; its errors become part of it."""
+    progress = _Progress(uploads.save(replace(upload, state="reading", done=0, total=0)))
+    try:
+        source = _named(upload)
+        _refuse_single(source)
+        index = library.import_dataset(source, on_progress=progress)
+    except uploads.UnknownUploadError:
+        raise
+    except TransferError as error:
+        return replace(progress.upload, state="failed", error=str(error))
+    except Exception:
+        # The log gets the details; the page says what it means.
+        traceback.print_exc()
+        error = (
+            f"'{upload.name}' could not be read because of a mistake in this app, not in the"
+            " pictures. Nothing else was lost. Try again; if it stays, try with fewer pictures."
+        )
+        return replace(progress.upload, state="failed", error=error)
+    datasets.describe(index.digest, title(upload.name))
+    total = len(index.pictures)
+    return replace(
+        progress.upload,
+        state="done",
+        digest=index.digest,
+        done=total,
+        total=total,
+        warnings=index.warnings,
+    )
+
+
+def _named(upload: Upload) -> Path:
+    """Give the bytes the file's own name, unless an earlier process has done so."""
+    source = upload.source
+    if upload.data.is_file():
+        source.parent.mkdir(exist_ok=True)
+        upload.data.replace(source)
+    if not source.is_file():
+        raise DataError(f"The bytes of '{upload.name}' are gone. Choose it again.")
+    return source
+
+
+def _refuse_single(source: Path) -> None:
+    """Say what to do where a single file was sent that is no archive.
+
+    Raises:
+        DataError: it is a table or a picture.
+    """
+    if source.suffix.lower() == ".csv":
+        raise DataError(
+            f"'{source.name}' is a table without its pictures. Put it into the folder with the"
+            " pictures that it names, and choose that folder, or a zip of it."
+        )
+    if layout.is_picture(source.name):
+        raise DataError(
+            f"'{source.name}' is a single picture. To learn to tell classes apart takes several"
+            " pictures of each: choose a folder with one folder of pictures for each class, or a"
+            " zip of it."
+        )
+
+
+def _tell(**answer: Any) -> int:
+    sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+    return 2 if "error" in answer else 0
+
+
+def _leave(signum: int, _frame: object) -> NoReturn:
+    sys.exit(128 + signum)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

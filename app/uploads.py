@@ -1,0 +1,345 @@
+"""Uploads on their way to becoming data sets: bytes arrive in pieces, in order, straight on disk.
+
+    STORE/uploads/<id>/
+        upload.json      what is known of it (`Upload`); replaced as a whole
+        data             the bytes that have arrived; its size says how many
+        source/<name>    the same file, under its own name, once it is being read
+
+What arrived stays when a connection breaks: the sender asks how far it got and goes on from there.
+"""
+
+import asyncio
+import contextlib
+import errno
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import AsyncIterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from app import jobs
+from transfer import store
+from transfer.dataset import names
+from transfer.errors import TransferError
+
+MOST_BYTES = 20 * 1024**3  # of one upload
+REQUEST_BYTES = 32 * 1024**2  # at most in one piece
+_SPARE_BYTES = 1024**3  # of disk, beside the upload
+_COPIES = 3  # of an upload on disk while it is read: the archive, its files, the pictures
+_WRITE_BYTES = 1024**2  # gathered before a thread writes them: a network block is only 64 KB
+_NAME_BYTES = 200  # a file system takes 255
+_ID = re.compile(r"[0-9a-f]{16}")
+_UNFINISHED_SECONDS, _FINISHED_SECONDS = 2 * 24 * 3600, 24 * 3600
+_FINISHING = threading.Lock()
+
+State = Literal["receiving", "queued", "reading", "done", "failed"]
+
+
+class UploadError(TransferError):
+    """An upload cannot begin or cannot go on as asked."""
+
+
+class UnknownUploadError(UploadError):
+    """There is no such upload, or it is there no longer."""
+
+
+class TooLargeError(UploadError):
+    """More bytes than are taken in one upload or in one piece."""
+
+
+class NoSpaceError(UploadError):
+    """The disk has no room for it."""
+
+
+class OffsetError(UploadError):
+    """A piece does not continue what is here; `received` says where to go on."""
+
+    def __init__(self, message: str, received: int) -> None:
+        super().__init__(message)
+        self.received = received
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What is known of one upload."""
+
+    id: str
+    name: str  # made harmless
+    size: int
+    created: float  # unix seconds
+    state: State = "receiving"
+    digest: str | None = None  # of the data set that it became
+    error: str | None = None
+    done: int = 0  # pictures read so far
+    total: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        return _root() / self.id
+
+    @property
+    def data(self) -> Path:
+        """The bytes that have arrived."""
+        return self.folder / "data"
+
+    @property
+    def source(self) -> Path:
+        """The whole file under its own name: what is said of it names it."""
+        return self.folder / "source" / self.name
+
+    @property
+    def received(self) -> int:
+        """How many bytes have arrived."""
+        if self.state != "receiving":
+            return self.size
+        try:
+            return self.data.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a page is told of it."""
+        return {**asdict(self), "received": self.received}
+
+
+def begin(name: str, size: int, *, free: int | None = None) -> Upload:
+    """Make room for a new upload.
+
+    Args:
+        name: the file's own name.
+        size: its bytes.
+        free: bytes free on the disk; None asks the disk.
+
+    Raises:
+        TooLargeError: it is larger than what is read.
+        NoSpaceError: it does not fit the disk.
+        UploadError: it has no bytes.
+    """
+    sweep()
+    name = safe_name(name)
+    if size <= 0:
+        raise UploadError(f"'{name}' is empty. Choose a zip or a folder with pictures in it.")
+    if size > MOST_BYTES:
+        raise TooLargeError(
+            f"'{name}' has {amount(size)}; at most {amount(MOST_BYTES)} are read at once. Split it"
+            " into several data sets, or make the pictures smaller."
+        )
+    needed = size * _COPIES + _SPARE_BYTES
+    free = free_bytes() if free is None else free
+    if needed > free:
+        raise NoSpaceError(
+            f"'{name}' has {amount(size)}, and reading it takes {amount(needed)} of disk;"
+            f" {amount(free)} are free on this machine. Delete data sets or runs that are no longer"
+            " needed, then try again."
+        )
+    upload = Upload(secrets.token_hex(8), name, size, created=time.time())
+    upload.folder.mkdir(parents=True)
+    upload.data.touch()
+    save(upload)
+    return upload
+
+
+async def append(
+    upload_id: str, offset: int, blocks: AsyncIterable[bytes], *, most: int = REQUEST_BYTES
+) -> int:
+    """Write a piece as it comes in, and return how many bytes are here then.
+
+    If `blocks` breaks off with an error, what came before it is kept, and the error goes through.
+
+    Args:
+        upload_id: whose piece it is.
+        offset: where it belongs: the number of bytes that are here already.
+        blocks: its bytes; at most about 1 MB of them is in memory at a time.
+        most: the bytes that one piece may have.
+
+    Raises:
+        OffsetError: another offset is due.
+        TooLargeError: more than `most`, or more than the upload was said to have.
+        NoSpaceError: the disk is full.
+        UnknownUploadError: it was cancelled.
+    """
+    upload = await asyncio.to_thread(get, upload_id)
+    if upload.state != "receiving" or offset != upload.received:
+        raise OffsetError(
+            f"'{upload.name}' goes on at byte {upload.received:,}, not at {offset:,}.",
+            upload.received,
+        )
+    end = min(upload.size, offset + most)
+    position, waiting = offset, bytearray()
+    try:
+        async for block in blocks:
+            if position + len(waiting) + len(block) > end:
+                raise _too_much(upload, end, most)
+            waiting += block
+            if len(waiting) >= _WRITE_BYTES:
+                full, waiting = waiting, bytearray()
+                await asyncio.to_thread(_write, upload, position, full)
+                position += len(full)
+    except BaseException:
+        # Not in a thread: a cancelled task may not wait any more, and it is little.
+        _write(upload, position, waiting)
+        raise
+    await asyncio.to_thread(_write, upload, position, waiting)
+    return position + len(waiting)
+
+
+def finish(upload_id: str) -> Upload:
+    """Hand a whole upload over to be read. Once more does no harm.
+
+    Raises:
+        OffsetError: bytes are missing.
+        UnknownUploadError: there is no such upload.
+    """
+    with _FINISHING:  # of two at once, the second may not undo what the job writes meanwhile
+        upload = get(upload_id)
+        if upload.received != upload.size:
+            raise OffsetError(
+                f"Only {upload.received:,} of the {upload.size:,} bytes of '{upload.name}' have"
+                " arrived. Send the rest first.",
+                upload.received,
+            )
+        if upload.state == "receiving":
+            # The state before the job: it may start at once and writes the next state.
+            upload = save(replace(upload, state="queued"))
+        if upload.state == "queued":
+            jobs.submit("import", upload_id)
+        return upload
+
+
+def cancel(upload_id: str) -> None:
+    """Stop an upload, wherever it is, and remove its bytes.
+
+    Raises:
+        UnknownUploadError: there is no such upload.
+    """
+    upload = get(upload_id)
+    if upload.state != "receiving":
+        jobs.forget("import", upload_id)  # ends the job too
+    shutil.rmtree(upload.folder, ignore_errors=True)
+
+
+def get(upload_id: str) -> Upload:
+    """Return what is known of an upload now.
+
+    Raises:
+        UnknownUploadError: there is none of that name.
+    """
+    try:
+        if not _ID.fullmatch(upload_id):
+            raise FileNotFoundError
+        value = store.read_json(_root() / upload_id / "upload.json")
+        return Upload(**{**value, "warnings": tuple(value["warnings"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UnknownUploadError(
+            "This upload is no longer known: it was cancelled, or given up long ago. Choose the"
+            " pictures again."
+        ) from None
+
+
+def save(upload: Upload) -> Upload:
+    """Write down what is known of an upload."""
+    value = asdict(upload)
+    store.write_json(upload.folder / "upload.json", value)
+    return upload
+
+
+def drop_bytes(upload: Upload) -> None:
+    """Remove the bytes; what is known of the upload stays."""
+    upload.data.unlink(missing_ok=True)
+    shutil.rmtree(upload.source.parent, ignore_errors=True)
+
+
+def sweep() -> None:
+    """Remove uploads that were given up two days ago, and those that were read a day ago."""
+    if not _root().is_dir():
+        return
+    for folder in _root().iterdir():
+        with contextlib.suppress(OSError):
+            if _is_over(folder):
+                jobs.forget("import", folder.name)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_bytes() -> int:
+    """Return the free bytes of the disk on which the store lies."""
+    place = store.home()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def safe_name(name: str) -> str:
+    """Return a file name that leads nowhere and fits the file system, with its ending."""
+    last = PurePosixPath(names.clean(name)).name.lstrip(". ") or "upload"
+    ending = PurePosixPath(last).suffix
+    ending = ending if len(ending.encode()) < 20 else ""
+    stem = last.removesuffix(ending).encode()[: _NAME_BYTES - len(ending.encode())]
+    return stem.decode(errors="ignore") + ending
+
+
+def amount(size: int) -> str:
+    """Return a number of bytes as people say it."""
+    for unit, name in ((1024**3, "GB"), (1024**2, "MB"), (1024, "KB")):
+        if size >= unit:
+            number = size / unit
+            return f"{number:.1f} {name}" if number < 10 and number % 1 else f"{number:,.0f} {name}"
+    return f"{size} bytes"
+
+
+def _root() -> Path:
+    return store.home() / "uploads"
+
+
+def _write(upload: Upload, position: int, data: bytearray) -> None:
+    """Put bytes in their place.
+
+    A connection that seemed dead may still bring its bytes while its successor sends the same ones:
+    each write says where it goes, so both put the same bytes in the same place. The file is opened
+    anew each time so that nothing is open when the task is cancelled, and an upload that was
+    cancelled does not come back.
+    """
+    try:
+        with upload.data.open("r+b") as file:
+            file.seek(position)
+            file.write(data)
+    except FileNotFoundError:
+        get(upload.id)  # says that it is unknown
+        raise OffsetError("This upload has arrived already.", upload.size) from None
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NoSpaceError(
+            f"The disk of this machine is full: {amount(free_bytes())} are free, and"
+            f" {amount(upload.size - position)} of '{upload.name}' are still to come."
+            " Nothing was lost. Make room, then go on."
+        ) from error
+
+
+def _too_much(upload: Upload, end: int, most: int) -> TooLargeError:
+    if end == upload.size:
+        return TooLargeError(
+            f"'{upload.name}' was said to have {upload.size:,} bytes, but more are"
+            " coming. It may have changed meanwhile: choose it again."
+        )
+    return TooLargeError(f"A piece may have at most {amount(most)}. Send smaller ones.")
+
+
+def _is_over(folder: Path) -> bool:
+    """Whether nothing has happened to an upload for so long that nothing will."""
+    idle = time.time() - max(
+        path.stat().st_mtime for path in (folder, *folder.glob("*")) if path.exists()
+    )
+    try:
+        upload = get(folder.name)
+    except UnknownUploadError:  # broken off while it was made
+        return idle > _UNFINISHED_SECONDS
+    if upload.state in ("done", "failed"):
+        return idle > _FINISHED_SECONDS
+    job = jobs.latest("import", upload.id)
+    return idle > _UNFINISHED_SECONDS and not (job and job.state in ("queued", "running"))
