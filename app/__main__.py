@@ -1,4 +1,4 @@
-"""`python -m app` opens the app in the browser; `python -m app stop` ends what goes on behind it."""
+"""`python -m app` opens the app in the browser, `python -m app stop` ends what goes on behind."""
 
 import argparse
 import socket

@@ -1,1 +1,137 @@
-"""Under way."""
+"""The figures of a training as Vega-Lite: losses and accuracies, training and validation."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Row = dict[str, Any]
+
+# Okabe and Ito 2008: told apart by everybody; solid and dashed besides.
+_COLOURS = {"light": ("#0072b2", "#b34700"), "dark": ("#56b4e9", "#e69f00")}
+_PARTS = ("training", "validation")
+_DASHES = ([1, 0], [6, 4])
+_HEIGHT = 240
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The horizontal axis: the field of the rows, its title, and whether it is logarithmic."""
+
+    field: str
+    title: str
+    logarithmic: bool = False
+
+
+EPOCHS = Axis("epoch", "epoch (once through all training pictures)")
+STRENGTHS = Axis("strength", "freedom of the classifier (C): more to the right", True)
+
+
+def epochs(events: Iterable[Row]) -> list[Row]:
+    """Return one row an epoch, in order; what a restarted process told again counts once.
+
+    Epoch 0 is the linear classifier that fine-tuning starts from.
+    """
+    rows = {row["epoch"]: row for row in events if row["event"] == "epoch"}
+    return [rows[number] for number in sorted(rows)]
+
+
+def searched(events: Iterable[Row]) -> list[Row]:
+    """Return one row for each strength of the linear classifier that was tried."""
+    rows = {row["strength"]: row for row in events if row["event"] == "search"}
+    return [rows[strength] for strength in sorted(rows)]
+
+
+def best(rows: Sequence[Row]) -> Row | None:
+    """Return the row with the lowest validation loss, the earliest of equal ones."""
+    judged = [row for row in rows if row.get("val_loss") is not None]
+    return min(judged, key=lambda row: row["val_loss"]) if judged else None
+
+
+def curves(rows: Sequence[Row], quantity: str, axis: Axis, theme: str) -> dict[str, Any]:
+    """Return the figure of "loss" or "accuracy" over the axis, the best row marked."""
+    colours = _COLOURS["dark" if theme == "dark" else "light"]
+    percent = quantity == "accuracy"
+    values = [
+        {"x": row[axis.field], "y": row[key], "part": part}
+        for row in rows
+        for part, key in zip(_PARTS, (quantity, f"val_{quantity}"), strict=True)
+        if row.get(key) is not None
+    ]
+    x: dict[str, Any] = {"field": "x", "type": "quantitative", "title": axis.title}
+    if axis.logarithmic:
+        x |= {"scale": {"type": "log"}, "axis": {"tickCount": 5, "format": "~g", "grid": False}}
+    else:
+        most = max([int(row[axis.field]) for row in rows], default=1)
+        x |= {
+            "scale": {"domain": [0, max(1, most)]},
+            "axis": {"tickMinStep": 1, "format": "d", "grid": False},
+        }
+    y: dict[str, Any] = {
+        "field": "y", "type": "quantitative",
+        "title": "share of right answers" if percent else "loss (surprise at the right answer)",
+        "axis": {"format": ".0%"} if percent else {"tickCount": 5},
+        "scale": {"domain": [0, 1]} if percent else {"domainMin": 0},
+    }  # fmt: skip
+    scale = {"domain": list(_PARTS)}
+    line: dict[str, Any] = {
+        "mark": {"type": "line", "point": {"size": 28, "filled": True}, "strokeWidth": 2},
+        "encoding": {
+            "x": x,
+            "y": y,
+            "color": {
+                "field": "part", "type": "nominal", "title": None,
+                "scale": scale | {"range": list(colours)},
+                "legend": {"orient": "top", "symbolType": "stroke", "symbolStrokeWidth": 3},
+            },
+            "strokeDash": {
+                "field": "part", "type": "nominal", "title": None,
+                "scale": scale | {"range": list(_DASHES)},
+            },
+            "tooltip": [
+                {"field": "part", "title": "pictures"},
+                {"field": "x", "title": axis.field, "format": ".3~g"},
+                {"field": "y", "title": quantity, "format": ".1%" if percent else ".3f"},
+            ],
+        },
+    }  # fmt: skip
+    layers = [line]
+    if chosen := best(rows):
+        layers.append(_mark(chosen[axis.field]))
+    return {
+        "data": {"values": values},
+        "layer": layers,
+        "height": _HEIGHT,
+        "width": "container",
+        "config": {"view": {"stroke": None}, "axis": {"titleFontWeight": 400}},
+    }
+
+
+def in_words(rows: Sequence[Row], quantity: str) -> str:
+    """Return what a figure shows, for those who cannot see it."""
+    if not rows:
+        return f"The {quantity} is not known yet."
+    first, last = rows[0], rows[-1]
+
+    def value(row: Row, key: str) -> str:
+        number = row.get(key)
+        if number is None:
+            return "unknown"
+        return f"{100 * number:.0f} %" if quantity == "accuracy" else f"{number:.2f}"
+
+    return (
+        f"Curves of the {quantity}: on training pictures from {value(first, quantity)} to"
+        f" {value(last, quantity)}, on validation pictures from"
+        f" {value(first, f'val_{quantity}')} to {value(last, f'val_{quantity}')}."
+    )
+
+
+def _mark(x: float) -> dict[str, Any]:
+    """Return a rule at the best row; inline data of its own."""
+    return {
+        "data": {"values": [{"x": x}]},
+        "mark": {"type": "rule", "strokeDash": [2, 3], "color": "#888888"},
+        "encoding": {
+            "x": {"field": "x", "type": "quantitative"},
+            "tooltip": {"value": "best so far: lowest validation loss"},
+        },
+    }

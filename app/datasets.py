@@ -1,8 +1,8 @@
 """The data sets of the store as the pages show them: names, sizes, thumbnails."""
 
+import contextlib
 import shutil
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,8 +12,10 @@ from PIL import Image, ImageOps
 from transfer import sample, store
 from transfer.dataset import library
 from transfer.dataset.index import ImageIndex, Picture
-from transfer.errors import DataError
+from transfer.errors import DataError, TransferError
+from transfer.runs import Run
 
+FEWEST = 4  # pictures that a class needs
 THUMBNAIL_SIDES = (96, 192, 384)  # pixels
 
 
@@ -42,24 +44,45 @@ def index(digest: str) -> ImageIndex:
     Raises:
         DataError: it is no longer there.
     """
-    path = _folder(digest) / "index.json"
-    try:
-        return _index(str(store.home()), digest, path.stat().st_mtime_ns)
-    except FileNotFoundError:
-        raise DataError(
-            "This data set is no longer in the store. Choose another, or upload it again."
-        ) from None
+    return _index(*_version(digest))
 
 
 def by_class(digest: str) -> dict[str, tuple[Picture, ...]]:
     """Return the pictures of each class, in the order of the classes."""
-    groups: OrderedDict[str, list[Picture]] = OrderedDict()
-    whole = index(digest)
-    for label in whole.classes:
-        groups[label] = []
-    for picture in whole.pictures:
-        groups[picture.label].append(picture)
-    return {label: tuple(pictures) for label, pictures in groups.items()}
+    return _by_class(*_version(digest))
+
+
+def usable(digest: str) -> ImageIndex:
+    """Return a data set as a training sees it: classes with too few pictures are set aside.
+
+    Raises:
+        DataError: it is no longer there.
+    """
+    return _usable(*_version(digest))
+
+
+def warnings(digest: str) -> tuple[str, ...]:
+    """Return what to say about the data set as a whole."""
+    try:
+        return usable(digest).warnings
+    except DataError:
+        return index(digest).warnings  # no class is large enough
+
+
+def runs_using(digest: str) -> list[str]:
+    """Return the names of the runs that learned from these pictures."""
+    found = []
+    for path in (store.home() / "runs").glob("*/config.json"):
+        with contextlib.suppress(OSError, ValueError, TransferError):
+            run = Run(path.parent)
+            if run.config().dataset == digest:
+                found.append(str(run.about()["name"]))
+    return sorted(found)
+
+
+def size(digest: str) -> int:
+    """Return the bytes that a data set takes on the disk."""
+    return sum(path.stat().st_size for path in _folder(digest).rglob("*") if path.is_file())
 
 
 def name(digest: str) -> str:
@@ -129,6 +152,21 @@ def _folder(digest: str) -> Path:
     return store.home() / "datasets" / (digest if digest.isalnum() else "none")
 
 
+def _version(digest: str) -> tuple[str, str, int]:
+    """Return what decides whether something kept in memory is still right.
+
+    Raises:
+        DataError: the data set is no longer there.
+    """
+    try:
+        changed = (_folder(digest) / "index.json").stat().st_mtime_ns
+    except FileNotFoundError:
+        raise DataError(
+            "This data set is no longer in the store. Choose another, or upload it again."
+        ) from None
+    return str(store.home()), digest, changed
+
+
 def _about(folder: Path) -> dict[str, object]:
     try:
         return store.read_json(folder / "about.json")
@@ -154,6 +192,20 @@ def _entry(folder: Path) -> DataSet | None:
 
 
 @lru_cache(maxsize=32)
-def _index(home: str, digest: str, _: int) -> ImageIndex:
+def _usable(home: str, digest: str, version: int) -> ImageIndex:  # noqa: ARG001
+    return library.open_dataset(digest, minimum_per_class=FEWEST)
+
+
+@lru_cache(maxsize=32)
+def _by_class(home: str, digest: str, version: int) -> dict[str, tuple[Picture, ...]]:
+    whole = _index(home, digest, version)
+    groups: dict[str, list[Picture]] = {label: [] for label in whole.classes}
+    for picture in whole.pictures:
+        groups[picture.label].append(picture)
+    return {label: tuple(pictures) for label, pictures in groups.items()}
+
+
+@lru_cache(maxsize=32)
+def _index(home: str, digest: str, version: int) -> ImageIndex:  # noqa: ARG001
     root = Path(home) / "datasets" / digest
     return ImageIndex.from_json(root, store.read_json(root / "index.json"))

@@ -67,7 +67,7 @@ def next_step(label: str, page: str, *, key: str = "next", disabled: bool = Fals
 
 def primary(label: str, *, key: str, disabled: bool = False, help: str | None = None) -> bool:  # noqa: A002
     """Show the one button to press, at the right; whether it was pressed."""
-    with st.container(horizontal=True, horizontal_alignment="right", key=f"{key}_row"):
+    with st.container(horizontal=True, horizontal_alignment="right", key=f"primary_{key}"):
         return st.button(label, type="primary", key=key, disabled=disabled, help=help)
 
 
@@ -75,6 +75,19 @@ def empty(words: str, label: str, page: str) -> None:
     """Say what would be here, with the button that fills it."""
     st.html(f'<div class="card empty"><p>{html.escape(words)}</p></div>')
     next_step(label, page, key="fill")
+
+
+def progress(share: float | None, text: str) -> None:
+    """Show how far something is (`share` in [0, 1], None: not known) and what that means."""
+    if share is None:
+        bar = '<div class="progress unknown"><div></div></div>'
+    else:
+        percent = 100 * min(1.0, max(0.0, share))
+        bar = (
+            f'<div class="progress" role="progressbar" aria-valuenow="{percent:.0f}">'
+            f'<div style="width: {percent:.1f}%"></div></div>'
+        )
+    st.html(f'{bar}<p class="quiet small number" aria-live="polite">{html.escape(text)}</p>')
 
 
 def error(problem: TransferError) -> None:

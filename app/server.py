@@ -48,7 +48,7 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
     uploads.sweep()
     keeper = asyncio.create_task(_keep_alive())
     preparing = subprocess.Popen(
-        [sys.executable, "-m", "app.importing", "sample"],
+        [sys.executable, "-c", "from app import datasets; datasets.sample_digest()"],
         cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -23,7 +23,7 @@ _LIGHT = {
     "linkColor": "#3b4cc0",
 }
 _DARK = {
-    "primaryColor": "#8f9bff",
+    "primaryColor": "#5b69e3",
     "backgroundColor": "#17181b",
     "secondaryBackgroundColor": "#212327",
     "textColor": "#eceae4",

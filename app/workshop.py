@@ -50,12 +50,17 @@ def listed() -> list[Run]:
 
 def start(config: RunConfig, name: str) -> Run:
     """Make a run folder for these settings and put its training into the queue."""
-    run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    run_id = new_id()
     made = run(run_id)
     made.start(config)
     made.write("about", {"name": name, "created": time.time()})
     jobs.submit("train", run_id)
     return made
+
+
+def new_id() -> str:
+    """Return an id for a new run: when it was made, and what tells two of one second apart."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def go_on(one: Run) -> None:
@@ -81,7 +86,7 @@ def standing(one: Run) -> Standing:
             return Standing("exporting", job)
         failed = one.read("export") is None and job is not None and job.state == "failed"
         return Standing("finished", job, job.error if job and failed else None)
-    if job is None or job.state in ("cancelled", "done") or one.stop_requested() and not alive:
+    if job is None or job.state in ("cancelled", "done") or (one.stop_requested() and not alive):
         return Standing("stopped", job)
     if job.state == "failed":
         return Standing("failed", job, job.error)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from transfer import catalog, commands
+from transfer import catalog, commands, serving
 from transfer.errors import SettingsError, TransferError
 
 Answer = dict[str, Any]
@@ -73,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     _run(export)
     export.add_argument("--to", type=Path, required=True, metavar="DIR2", help="a new folder")
     _run(add("work", commands.work, "Do what a prepared run folder says: used by the app."))
+    _serve_arguments(
+        add("serve", commands.serve, "Answer the app's questions (the app starts this itself).")
+    )
     add("demo", commands.demo, "Do the whole job once, on the generated sample pictures.")
     return parser
 
@@ -87,6 +90,20 @@ def _train_arguments(train: _Parser) -> None:
     train.add_argument("--budget", type=float, metavar="SECONDS", help="time limit for the run")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--image-size", type=int, metavar="N", help="input size in pixels")
+
+
+def _serve_arguments(serve: _Parser) -> None:
+    idle, memory = serving.IDLE_SECONDS, serving.MOST_MEMORY_MB
+    serve.add_argument(
+        "--idle",
+        type=float,
+        default=idle,
+        metavar="SECONDS",
+        help=f"of rest, then leave ({idle:g})",
+    )
+    serve.add_argument(
+        "--memory", type=int, default=memory, metavar="MB", help=f"above it, drop models ({memory})"
+    )
 
 
 def _data(command: _Parser) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from transfer import catalog, console, evaluation, sample, store, weights
+from transfer import catalog, console, evaluation, sample, serving, store, weights
 from transfer.config import RunConfig
 from transfer.dataset import library, split
 from transfer.dataset.index import ImageIndex
@@ -176,6 +176,11 @@ def export(options: Namespace) -> Answer:
         "checked": done.checked,
         "max_difference": done.max_difference,
     }
+
+
+def serve(options: Namespace) -> Answer:
+    """Answer the app's questions about pictures until nobody asks any more."""
+    return serving.serve(options.idle, options.memory)
 
 
 def demo(options: Namespace) -> Answer:

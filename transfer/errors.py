@@ -8,7 +8,8 @@
     ├── RunError             the run folder is missing, unfinished, damaged or in use
     │   └── StoppedError     the user stopped the run before there was anything to keep
     ├── TokenError           a link of the app is too old or was not made by it
-    └── ExportError          the exported model does not give the same answers
+    ├── ExportError          the exported model does not give the same answers
+    └── ServiceError         the prediction process cannot be started or does not answer
 
 Every message says what was expected, what came, and what to do.
 """
@@ -48,3 +49,7 @@ class TokenError(TransferError):
 
 class ExportError(TransferError):
     """The exported model does not give the same answers as the trained one."""
+
+
+class ServiceError(TransferError):
+    """The prediction process cannot be started, does not answer, or was asked in a wrong way."""

@@ -13,10 +13,9 @@ export default function ({ parentElement, data }) {
   button.setAttribute("aria-label", button.title);
   button.onclick = () => {
     const base = new URL(document.baseURI).pathname.replace(/[^/]*$/, "");
-    for (const page of data.pages)
-      localStorage.setItem(`stActiveTheme-${base}${page}-v2`, JSON.stringify(dark ? "Light" : "Dark"));
-    localStorage.setItem(
-      `stActiveTheme-${location.pathname}-v2`, JSON.stringify(dark ? "Light" : "Dark"));
+    const theme = JSON.stringify(dark ? "Light" : "Dark");
+    for (const page of data.pages) localStorage.setItem(`stActiveTheme-${base}${page}-v2`, theme);
+    localStorage.setItem(`stActiveTheme-${location.pathname}-v2`, theme);
     location.reload();
   };
 }

@@ -1,5 +1,248 @@
-"""Page train: under way."""
+"""Page 3: watch the learning, stop it, and know that the page can be closed."""
 
-from app import frame
+from typing import Any
 
-frame.title("train", "Under way.")
+import streamlit as st
+
+from app import charts, frame, jobs, state, words, workshop
+from app.charts import Row
+from app.workshop import Standing
+from transfer import catalog
+from transfer.runs import Run
+
+_EVERY = 2.0  # seconds between two looks at the run
+_PHASES = {
+    "weights": "Fetch the network",
+    "loading": "Load the network",
+    "features": "Look at the pictures",
+    "head": "Fit the classifier",
+    "fine_tuning": "Retrain the last part",
+    "validation": "Check on validation pictures",
+    "saving": "Save",
+    "test": "Measure on unseen pictures",
+    "export": "Check the exported model",
+}
+
+
+def page() -> None:
+    """Draw the page for the run that the address names."""
+    run = state.current_run()
+    if run is None:
+        frame.title("Nothing is learning here yet.", "This page shows a training as it goes on.")
+        frame.empty(
+            "Here you will watch how the classifier gets better, and stop it when you like.",
+            "Choose pictures and start",
+            "advice" if state.here().data else "data",
+        )
+        return
+    standing = workshop.standing(run)
+    if standing.alive:
+        _live(run.folder.name)
+    else:
+        _ended(run, standing)
+
+
+@st.fragment(run_every=_EVERY)
+def _live(run_id: str) -> None:
+    """Show where the run stands, every two seconds, until it has ended."""
+    run = workshop.run(run_id)
+    standing = workshop.standing(run)
+    if not standing.alive:
+        st.rerun()
+    status = run.status_now()
+    if standing.word == "waiting":
+        _waiting(run, standing)
+        return
+    _headline(run, standing, status)
+    done, total = float(status.get("done", 0)), float(status.get("total", 0))
+    text = f"{status.get('words', 'Starting')}{_count(status)}"
+    frame.progress(done / total if total else None, text)
+    _buttons(run, status)
+    events, _ = run.events_since()
+    _phases(run, events, str(status.get("phase", "")))
+    _curves(run, events)
+
+
+def _waiting(run: Run, standing: Standing) -> None:
+    place, number = jobs.place(standing.job) if standing.job else (1, 1)
+    again = bool(run.read("status"))
+    frame.title(
+        "It goes on in a moment." if again else f"Waiting for its turn: place {place} of {number}.",
+        "The training starts by itself when the one before it has ended. You can close this page.",
+    )
+    frame.progress(None, f"Queued: {run.about()['name']}")
+    if st.button("Take it out of the queue", key="leave"):
+        workshop.stop(run)
+        st.rerun()
+
+
+def _headline(run: Run, standing: Standing, status: Row) -> None:
+    if standing.word == "exporting" or run.finished:
+        frame.title(
+            "It has learned. The model for taking away is being checked.",
+            "The results are there already; the check takes less than a minute more.",
+        )
+        return
+    left = status.get("seconds_left")
+    when = f"At most {words.duration(left)} left" if left else "Working out how long it takes"
+    frame.title(
+        f"Learning. {when}; you can close this page.",
+        f"{run.about()['name']}: the work goes on without the page, and its address brings you"
+        " back. Save nothing, fear nothing.",
+    )
+
+
+def _count(status: Row) -> str:
+    total = int(status.get("total", 0))
+    if status.get("phase") in ("features", "validation", "test", "export") and total > 1:
+        return f": {int(status.get('done', 0)):,} of {words.many(total, 'picture')}"
+    return ""
+
+
+def _buttons(run: Run, status: Row) -> None:
+    if run.finished:
+        frame.next_step("See the results", "results", key="early")
+        return
+    if run.stop_requested():
+        st.html(
+            '<p class="quiet">Stopping: what is being done right now is brought to its end.</p>'
+        )
+        return
+    keeps = any(row["event"] == "candidate" for row in run.events_since()[0])
+    if keeps and status.get("phase") == "fine_tuning":
+        label, help_text = "Stop and keep the best so far", "You get the best epoch until now."
+    else:
+        label = "Stop"
+        help_text = "There is nothing to keep yet; you can go on later where it was."
+    if st.button(label, key="stop", help=help_text):
+        workshop.stop(run)
+        st.rerun(scope="fragment")
+
+
+def _phases(run: Run, events: list[Row], now: str) -> None:
+    """Show the steps of this run as a band: done, present, still to come."""
+    config = run.config()
+    seen = {str(row["phase"]) for row in events if row["event"] == "phase"}
+    steps = ["features", "head", "validation", "saving", "test", "export"]
+    if config.strategy != "linear_top":
+        steps.insert(2, "fine_tuning")
+    if "weights" in seen:
+        steps.insert(0, "weights")
+    where = steps.index(now) if now in steps else -1
+    if now == "validation" and "fine_tuning" in steps and "fine_tuning" not in seen:
+        where = steps.index("head")
+    cells = []
+    for number, step in enumerate(steps):
+        kind = "now" if number == where else "done" if number < where else "later"
+        sign = {"now": "●", "done": "✓", "later": "○"}[kind]
+        current = ' aria-current="step"' if kind == "now" else ""
+        cells.append(f'<li class="{kind}"{current}>{sign} {_PHASES[step]}</li>')
+    st.html(f'<ol class="phases">{"".join(cells)}</ol>')
+
+
+def _curves(run: Run, events: list[Row]) -> None:
+    """Draw loss and accuracy: over the epochs, or over the strengths of the linear classifier."""
+    rows = charts.epochs(events)
+    tuned = [row for row in rows if row["phase"] == "fine_tuning"]
+    strategy = run.config().strategy
+    if strategy == "linear_top" or not tuned:
+        steps = charts.searched(events)
+        if steps:
+            _search(steps)
+        elif strategy == "linear_top" and not run.finished:
+            _empty_curves("They appear when all pictures have been looked at.")
+        if strategy != "linear_top" and not run.finished:
+            _empty_curves("The curves of the retraining appear after its first epoch.")
+        return
+    frame.heading(
+        "Is it getting better?",
+        "**Loss** is how surprised the network is by the right answer: lower is better."
+        " **Accuracy** is the share of right answers. The solid line is for the pictures that it"
+        " learns from, the dashed one for **validation** pictures, which it never learns from: the"
+        " dashed one counts. Where it turns up while the solid one falls, the network is learning"
+        " by heart (overfitting), and the best epoch before that is kept. Epoch 0 is the linear"
+        " classifier (phase: head); from epoch 1 on the last part of the network learns too (phase:"
+        " fine-tuning). The dotted line marks the best epoch so far.",
+    )
+    _pair(rows, charts.EPOCHS)
+
+
+def _search(steps: list[Row]) -> None:
+    frame.heading(
+        "How freely may the classifier learn?",
+        "The network stays as it is; the classifier on top is solved for, not trained in epochs."
+        " What has to be found is how freely it may follow the training pictures: too little, and"
+        " it learns nothing; too much, and it learns them by heart. Each freedom is tried on parts"
+        " of the training pictures, and judged on the part that was held back (cross-validation,"
+        " here called validation). The dotted line marks the best.",
+    )
+    _pair(steps, charts.STRENGTHS)
+
+
+def _pair(rows: list[Row], axis: charts.Axis) -> None:
+    theme = st.context.theme.type or "light"
+    for column, quantity in zip(st.columns(2), ("loss", "accuracy"), strict=True):
+        with column:
+            spec = charts.curves(rows, quantity, axis, theme)
+            st.vega_lite_chart(spec, alt=charts.in_words(rows, quantity), key=f"chart_{quantity}")
+
+
+def _empty_curves(words_: str) -> None:
+    st.html(f'<div class="card empty"><p>Curves of loss and accuracy. {words_}</p></div>')
+
+
+def _ended(run: Run, standing: Standing) -> None:
+    name = str(run.about()["name"])
+    events, _ = run.events_since()
+    if standing.word == "finished":
+        result = run.result()
+        frame.title(
+            "It has learned." if result["ended"] != "stopped" else "Stopped, and the best kept.",
+            f"{name}: {_how(result)}",
+        )
+        frame.next_step("See the results", "results")
+    elif standing.word == "failed":
+        frame.title(
+            "The training could not finish.", "Your pictures and earlier runs are unharmed."
+        )
+        st.error(standing.error or "The reason is not known.", icon=":material/error:")
+        _again(run, "Try again")
+    else:
+        frame.title("Stopped.", f"{name}: what was done so far is kept, so that it can go on.")
+        _again(run, "Go on")
+    _curves(run, events)
+    _figures(charts.epochs(events) if standing.word == "finished" else [], events)
+
+
+def _how(result: dict[str, Any]) -> str:
+    return (
+        f"{words.many(result['splits']['train'], 'picture')} to learn from,"
+        f" {result['splits']['val']:,} to choose by, {result['splits']['test']:,} to measure with,"
+        f" in {words.duration(result['seconds']).removeprefix('about ')}."
+    )
+
+
+def _again(run: Run, label: str) -> None:
+    with st.container(horizontal=True, horizontal_alignment="right"):
+        if st.button("Change the settings", key="change"):
+            state.go("advice", data=run.config().dataset)
+        if st.button(label, type="primary", key="again"):
+            workshop.go_on(run)
+            st.rerun()
+
+
+def _figures(rows: list[Row], events: list[Row]) -> None:
+    """Offer the numbers behind the curves; the table has a download of its own."""
+    table = [row for row in rows if row.get("phase") == "fine_tuning"] or charts.searched(events)
+    if not table:
+        return
+    hidden = {"time", "event"}
+    with st.expander("Show the figures"):
+        st.dataframe(
+            [{k: v for k, v in row.items() if k not in hidden} for row in table], hide_index=True
+        )
+        used = catalog.backbone(state.current_run().config().backbone).name  # pyright: ignore[reportOptionalMemberAccess]
+        st.caption(f"Losses in nats (natural logarithm). Network: {used}.")
+
+
+page()

@@ -1,0 +1,274 @@
+"""Take a run away as one file, and bring such a file in elsewhere.
+
+The file of a whole run is an uncompressed zip:
+
+    transfer-run.txt     says what this is; the first entry, so that the first bytes tell
+    run/                 the files of the run folder on which its result rests (`_RUN_FILES`)
+    dataset/             index.json about.json images/<sha256>.png: the data set as a whole
+    bundle.json          {"format", "transfer", "run", "name", "dataset", "files"}; "files" has
+                         for each name its "size" and "sha256"
+
+A model is a program. What comes from elsewhere is looked through before anything uses it (see
+`foreign`), yet no look is a proof: a file must come from somebody whom the user trusts, and the
+page says so. The exported SavedModel does not travel: it may do anything, and nobody can see what.
+It is made and checked anew from the model that was looked through.
+"""
+
+import filecmp
+import json
+import re
+import secrets
+import shutil
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from app import datasets, foreign, jobs, packing, workshop
+from app.packing import BundleError, Entries
+from transfer import __version__, store
+from transfer.dataset import archive, importer, names
+from transfer.dataset.index import ImageIndex
+from transfer.dataset.intake import Limits
+from transfer.errors import DataError
+from transfer.runs import Run
+
+FORMAT = 1
+ENDING = ".transfer-run.zip"
+INCOMING = ".incoming-"  # what is being brought in, beside the files to take away
+TRUST = (
+    "A model is a program, not only figures. A run that comes in is looked through, but no look is"
+    " a proof. Only bring in what comes from somebody you trust."
+)
+_MARK, _FACTS = "transfer-run.txt", "bundle.json"
+_NOTE = f"""This is a run of the transfer workbench: a model, its result and its pictures.
+Bring it in on the page "Runs" of the app, as it is: do not unpack it.
+
+{TRUST}
+"""
+_RUN_FILES = (
+    "config.json", "about.json", "split.json", "history.json", "result.json", "versions.json",
+    "probe.json", "answers.npz", "model.keras", "events.jsonl",
+)  # fmt: skip
+_NEEDED = {f"run/{name}" for name in ("config.json", "split.json", "result.json", "model.keras")}
+_IDENTITY = ("config.json", "split.json", "answers.npz", "model.keras")  # equal: the same run
+_PICTURE = re.compile(r"dataset/images/[0-9a-f]{64}\.png")
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_MODEL_BYTES = 8 * 1024**3
+
+
+def packed(kind: str, run_id: str) -> Path:
+    """Return a file to take away, made at the first request and whenever the run has changed.
+
+    Args:
+        kind: "model" for the checked SavedModel as a zip, "run" for the whole run.
+        run_id: the run.
+
+    Raises:
+        BundleError: there is no such run, it is not finished, or it lacks what is asked for.
+    """
+    run = _finished(run_id)
+    if kind == "model":
+        return packing.up_to_date(run.folder / "savedmodel.zip", _model_entries(run))
+    if kind == "run":
+        entries = {**_run_entries(run), **_dataset_entries(run.config().dataset)}
+        target = folder() / f"{run_id}{ENDING}"
+
+        def write(zipped: zipfile.ZipFile, entries: Entries) -> None:
+            zipped.writestr(_MARK, _NOTE)
+            files = {name: packing.copy(zipped, name, path) for name, path in entries.items()}
+            facts = {
+                "format": FORMAT,
+                "transfer": __version__,
+                "run": run_id,
+                "name": run.about()["name"],
+                "dataset": run.config().dataset,
+                "files": files,
+            }
+            zipped.writestr(_FACTS, json.dumps(facts, ensure_ascii=False))
+
+        return packing.up_to_date(target, entries, write)
+    raise BundleError(f"There is nothing of the kind '{kind}' to take away. Open the page again.")
+
+
+def bring_in(path: Path) -> str:
+    """Take the file of a run in, with its data set, and return the id of the run here.
+
+    A run that is here already is found. The caller has told the user what `TRUST` says.
+
+    Raises:
+        BundleError: the file is no run, is damaged or holds what does not belong there, or the
+            disk is full. Nothing of it stays.
+    """
+    try:
+        if not _is_bundle(path):
+            raise BundleError(
+                "This file is not a run that was taken away from this app: a file with a name like"
+                f" 'my-run{ENDING}' was expected, as it was downloaded. Pictures belong on the page"
+                " 'Data'."
+            )
+        folder().mkdir(parents=True, exist_ok=True)
+        packing.need_space(path.stat().st_size)
+        with tempfile.TemporaryDirectory(
+            dir=folder(), prefix=INCOMING, ignore_cleanup_errors=True
+        ) as work:
+            facts = _unpack(path, Path(work))
+            try:
+                index = foreign.check_dataset(Path(work) / "dataset", facts["dataset"])
+                foreign.check_run(Run(Path(work) / "run"), index)
+            except foreign.SuspiciousError as error:
+                raise _refused(str(error)) from error
+            return _place(Run(Path(work) / "run"), index, facts["run"])
+    except OSError as error:
+        raise packing.not_stored(error) from error
+
+
+def folder() -> Path:
+    """Return where the files of whole runs are kept, once they were asked for."""
+    return store.home() / "bundles"
+
+
+def _finished(run_id: str) -> Run:
+    if not _ID.fullmatch(run_id) or not workshop.run(run_id).exists:
+        raise BundleError("There is no such run; it may have been deleted. Look under 'Runs'.")
+    if not workshop.run(run_id).finished:
+        raise BundleError(
+            "This run is not finished, so there is nothing to take away yet. Wait for its end, or"
+            " let it go on."
+        )
+    return workshop.run(run_id)
+
+
+def _model_entries(run: Run) -> Entries:
+    inside = sorted(path for path in run.export_folder.rglob("*") if path.is_file())
+    if not inside or run.read("export") is None:
+        raise BundleError(
+            "The model of this run is not ready to be taken away: it is written and checked after"
+            " the training. Open the run to see how far it is."
+        )
+    return {f"savedmodel/{path.relative_to(run.export_folder)}": path for path in inside}
+
+
+def _run_entries(run: Run) -> Entries:
+    inside = {f"run/{name}": run.folder / name for name in _RUN_FILES}
+    return {name: path for name, path in inside.items() if path.is_file()}
+
+
+def _dataset_entries(digest: str) -> Entries:
+    root = store.home() / "datasets" / digest
+    if not importer.is_complete(root):
+        raise BundleError(
+            "The pictures of this run are no longer in the store, so it cannot be taken away as a"
+            " whole. Its model can: open the run and go to 'Use'."
+        )
+    pictures = sorted({picture.file for picture in datasets.index(digest).pictures})
+    inside = {f"dataset/{name}": root / name for name in ("index.json", "about.json", *pictures)}
+    return {name: path for name, path in inside.items() if path.is_file()}
+
+
+def _is_bundle(path: Path) -> bool:
+    """Whether the first entry of the zip is ours: what is not ours is told at once."""
+    with path.open("rb") as file:
+        start = file.read(30 + len(_MARK))
+    return start[:4] == b"PK\x03\x04" and start[30:] == _MARK.encode()
+
+
+def _unpack(path: Path, work: Path) -> dict[str, Any]:
+    """Unpack into `work`/run and `work`/dataset exactly what the file says that it holds."""
+    # Nothing is compressed in a file of ours: there is no more in it than its own size.
+    limits = Limits(total_bytes=path.stat().st_size, file_bytes=_MODEL_BYTES)
+    try:
+        upload = archive.unpack(path, work / "files", limits)
+        reasons = [f"'{item.file}': {item.reason}" for item in upload.rejected] + [*upload.notes]
+        found = {file.name: file for file in upload.files}
+        if reasons or _FACTS not in found:
+            raise _refused(reasons[0] if reasons else f"'{_FACTS}' is missing")
+        facts = foreign.read_facts(found.pop(_FACTS).path, FORMAT)
+    except foreign.SuspiciousError as error:
+        raise _refused(str(error)) from error
+    except DataError as error:
+        raise _refused(f"reading it says: {error}") from error
+    listed = facts["files"]
+    del found[_MARK]
+    if wrong := [name for name in {*found, *listed} if not _belongs(name)]:
+        raise _refused(f"'{names.shown(min(wrong))}' does not belong in a run")
+    if missing := (_NEEDED | set(listed)) - set(found):
+        raise _refused(f"'{min(missing)}' is missing")
+    for name, file in found.items():
+        if name not in listed or file.sha256 != listed[name]["sha256"]:
+            raise _refused(f"'{name}' is not what was packed")
+        place = work / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        file.path.rename(place)
+    return facts
+
+
+def _belongs(name: str) -> bool:
+    if name.startswith("run/"):
+        return name.removeprefix("run/") in _RUN_FILES
+    return name in ("dataset/index.json", "dataset/about.json") or bool(_PICTURE.fullmatch(name))
+
+
+def _place(made: Run, index: ImageIndex, run_id: str) -> str:
+    """Move what was looked through to its places, or find it there."""
+    about = foreign.tidy_about(made)
+    brought_data = _place_dataset(index, about["name"])
+    moved: Path | None = None
+    try:
+        if twin := _twin(made):
+            return twin
+        if not _ID.fullmatch(run_id) or workshop.run(run_id).folder.exists():
+            run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        place = workshop.run(run_id).folder
+        made.write("result", {**made.result(), "run": str(place)})
+        made.write("about", about)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made.folder.rename(place)
+        moved = place
+        jobs.submit("train", run_id)  # nothing is left to train: it makes and checks the export
+    except BaseException:
+        if moved:
+            shutil.rmtree(moved, ignore_errors=True)
+        if brought_data:
+            datasets.delete(index.digest)
+        raise
+    return run_id
+
+
+def _place_dataset(index: ImageIndex, name: str) -> bool:
+    """Put the data set in its place unless it is there; return whether it was put there."""
+    place = store.home() / "datasets" / index.digest
+    if importer.is_complete(place):
+        if datasets.index(index.digest).pictures != index.pictures:
+            raise _refused("its pictures are not those that are here under the same address")
+        return False
+    foreign.tidy_dataset(index.root, name)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.exists():  # some of its pictures were lost
+        place.rename(index.root.with_name("broken"))
+    index.root.rename(place)
+    return True
+
+
+def _twin(made: Run) -> str | None:
+    """Return the id of the run here that is the same, if there is one."""
+    for one in workshop.listed():
+        if one.finished and all(
+            _equal(one.folder / name, made.folder / name) for name in _IDENTITY
+        ):
+            return one.folder.name
+    return None
+
+
+def _equal(one: Path, other: Path) -> bool:
+    if not one.is_file() or not other.is_file():
+        return one.is_file() == other.is_file()
+    return filecmp.cmp(one, other, shallow=False)
+
+
+def _refused(why: str) -> BundleError:
+    return BundleError(
+        f"This file is not as this app packed it: {why.rstrip('.')}. Nothing of it was taken in."
+        " Take the run away anew where it comes from, and send that file as it is."
+    )

@@ -1,0 +1,255 @@
+"""The results page in words: how good it is, why this model was kept, what would help most."""
+
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from app import figures
+from app.figures import ClassRow, Figures
+from transfer import catalog
+from transfer.evaluation import Accuracy
+
+_FEW = 100  # pictures of a class to learn from; below, more of them are the first thing to try
+_WIDE = 0.10  # an interval wider than this makes two trainings hard to compare
+_SURE = 0.90
+_STEPS = 3
+
+ENDED = {
+    "closed form": "at the best solution, which this way reaches without trying again and again",
+    "epochs": "after as many rounds as were asked for",
+    "patience": "when it got no better",
+    "budget": "when its time was up",
+    "stopped": "when you stopped it",
+    "diverged": "when its figures grew beyond all bounds",
+}
+
+ABOUT_THE_INTERVAL = """
+**Why a range?** A few dozen or hundred pictures are a sample. As many others of the same kind would
+have given a little more or a little less. The range is made so that in 95 of 100 such tests it
+holds the true share (*95 % Wilson interval*). The more pictures test, the narrower it is.
+
+**Will it be as good elsewhere?** The figure holds for pictures like these. From another camera, in
+another light or at another place it may be worse: test it there too.
+"""
+ABOUT_TESTING = """
+**Why pictures it has never seen?** It may know by heart what it has learned from, so being right
+there proves nothing. The *test pictures* were put aside before it learned, copies of one picture
+stayed on one side, and nothing was chosen by them: it met them once, at the end.
+"""
+ABOUT_VALIDATION = """
+**Which pictures are these?** Your folders held no *test pictures*. These are the *validation
+pictures*: it did not learn from them, but what was tried was compared on them and the best was
+kept, so a little luck is in the figure. Add a folder `test` beside `train` to know for sure.
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do next: in three or four words, and why."""
+
+    headline: str
+    reason: str
+
+
+def percent(share: float, n: int) -> str:
+    """Return a share of `n` pictures with as many digits as they carry.
+
+    What is not all is never shown as 100 %, and what is not nothing never as 0 %.
+
+    >>> percent(0.9444, 36), percent(0.9444, 3600), percent(0.998, 500)
+    ('94 %', '94.4 %', '99.8 %')
+    """
+    return f"{_points(share, n)} %"
+
+
+def between(share: Accuracy) -> str:
+    """Return the interval: 'between 82 and 98 %'."""
+    return f"between {_points(share.low, share.n)} and {percent(share.high, share.n)}"
+
+
+def quoted(name: str) -> str:
+    """Return a class name for a sentence, kept apart from it in any direction of writing."""
+    return f"‘{isolated(name)}’"
+
+
+def isolated(name: str) -> str:
+    """Return a name that leaves the order of the words around it alone (Unicode isolates)."""
+    return f"\u2068{name}\u2069"
+
+
+def pictures(n: int) -> str:
+    """Return a number of pictures: '1 picture', '1,234 pictures'."""
+    return f"{n:,} picture{'' if n == 1 else 's'}"
+
+
+def title(found: Figures) -> str:
+    """Return the accuracy as a sentence with its interval."""
+    whole, right = found.overall, found.right
+    if right == found.pictures:
+        share = f"all {pictures(right)}" if right > 1 else "the only picture"
+    elif right == 0:
+        share = f"none of {pictures(found.pictures)}"
+    else:
+        share = f"{right:,} of {pictures(found.pictures)}"
+    which = "it has never seen" if found.part == "test" else "were held back from its learning"
+    return f"It is right on {share} that {which} ({between(whole)})"
+
+
+def too_kind(found: Figures) -> str | None:
+    """Say so where the figure flatters: there were no test pictures."""
+    if found.part == "test":
+        return None
+    return (
+        "A little too kind: there were no test pictures, and these ones chose the model."
+        " Add a folder ‘test’ beside ‘train’ and train again for a figure to rely on."
+    )
+
+
+def guessing(found: Figures) -> tuple[bool, str]:
+    """Return whether it is clearly better than guessing, and a sentence that compares them."""
+    name, n = figures.largest_class(found)
+    share = n / found.pictures
+    better = found.overall.low > share
+    words = "Clearly better than guessing" if better else "Not clearly better than guessing"
+    return better, (
+        f"{words}: to answer {quoted(name)} each time, the largest class, would be right on"
+        f" {n:,} of {found.pictures:,} ({percent(share, found.pictures)})."
+    )
+
+
+def choice(result: dict[str, Any]) -> str | None:
+    """Say what was tried and which was kept, where two solutions were compared."""
+    asked, kept = result["requested"], result["shipped"]
+    tried = result["candidates"]
+    if asked not in tried or len(tried) < 2:
+        return None
+    (other,) = [name for name in tried if name != asked][:1]
+    n = tried[asked]["n"]
+    both = (
+        f"Two ways were tried on the same {n:,} validation pictures. “{_named(asked)}”, which you"
+        f" asked for, was right on {_right(tried[asked])}; the simpler “{_named(other)}” on"
+        f" {_right(tried[other])}."
+    )
+    if kept == asked:
+        return f"{both} So what you asked for was kept."
+    even = tried[asked]["accuracy"] == tried[kept]["accuracy"]
+    why = "Neither was right more often, and the simpler one fitted better" if even else "So"
+    return f"{both} {why}{':' if even else ''} the simpler one was kept."
+
+
+def next_steps(found: Figures) -> list[Step]:
+    """Return what would help most, by the figures: three at most, the most useful first."""
+    rows = figures.class_rows(found)
+    steps = [_like_guessing(found), _more_pictures(found, rows), _confused(found),
+             _labels(found), _more_tests(found)]  # fmt: skip
+    there = [step for step in steps if step][:_STEPS]
+    if found.right == found.pictures:
+        there.insert(0, _try_elsewhere(found))
+    return there[:_STEPS]
+
+
+def no_mistakes(found: Figures) -> str:
+    """Say what it means, and what not, that there are no mistakes."""
+    low = percent(found.overall.low, found.pictures)
+    return (
+        f"There are none: it was right on all {pictures(found.pictures)}. That does not mean that"
+        " it is never wrong: with so many pictures it may still be wrong on up to"
+        f" {percent(1 - found.overall.low, found.pictures)} of new ones (right on {low} or more,"
+        " with 95 % certainty), and on more of them where they are of another kind than these."
+    )
+
+
+def _like_guessing(found: Figures) -> Step | None:
+    if guessing(found)[0]:
+        return None
+    return Step(
+        "First, more pictures",
+        "Its answers are not clearly better than guessing. Add pictures of every class, and look at"
+        " whether a person could tell the classes apart by them.",
+    )
+
+
+def _more_pictures(found: Figures, rows: list[ClassRow]) -> Step | None:
+    worst = rows[0]
+    missed = worst.pictures - worst.right
+    if worst.found is None or missed < 2 or worst.found.accuracy >= found.overall.accuracy:
+        return None
+    facts = f"Only {worst.right:,} of {worst.pictures:,} were found"
+    if worst.taught is None:
+        return Step(f"More pictures of {quoted(worst.name)}", f"{facts}, the fewest of all.")
+    usual = statistics.median(found.taught or [0])
+    if worst.taught < _FEW or worst.taught < usual:
+        reason = f"{facts}, and it could learn from just {pictures(worst.taught)} of them."
+        return Step(f"More pictures of {quoted(worst.name)}", reason)
+    return Step(
+        f"Look through {quoted(worst.name)}",
+        f"{facts}, though it could learn from {pictures(worst.taught)}. Perhaps some labels are"
+        " wrong, or the class holds several kinds of things, which are better told apart.",
+    )
+
+
+def _confused(found: Figures) -> Step | None:
+    """Only with three classes or more: with two, every mistake is of the same pair."""
+    both = found.confusion + found.confusion.T
+    size = len(found.classes)
+    wrong = found.pictures - found.right
+    pairs = [(int(both[i, j]), -i, -j) for i in range(size) for j in range(i + 1, size)]
+    count, i, j = max(pairs, default=(0, 0, 0))
+    if size < 3 or count < 2:
+        return None
+    one, other = quoted(found.classes[-i]), quoted(found.classes[-j])
+    return Step(
+        f"Tell {one} from {other}",
+        f"{count:,} of the {wrong:,} mistakes take one for the other. Add pictures that show the"
+        " difference; if you cannot see it either, make them one class.",
+    )
+
+
+def _labels(found: Figures) -> Step | None:
+    sure = sum(answer.sure >= _SURE for answer in found.mistakes)
+    if not sure:
+        return None
+    mistakes = f"{sure:,} mistake{' was' if sure == 1 else 's were'} made"
+    return Step(
+        "Check the labels",
+        f"{mistakes} with {_SURE:.0%} certainty or more".replace("%", " %")
+        + ". Where it is so sure, sometimes the label is wrong: look at them below.",
+    )
+
+
+def _more_tests(found: Figures) -> Step | None:
+    whole = found.overall
+    if whole.high - whole.low <= _WIDE:
+        return None
+    kind = "test pictures" if found.part == "test" else "pictures to judge it by"
+    return Step(
+        f"More {kind}",
+        f"With {found.pictures:,}, the figure may be out by {50 * (whole.high - whole.low):.0f}"
+        f" points either way. Four times as many would halve that.",
+    )
+
+
+def _try_elsewhere(found: Figures) -> Step:
+    return Step(
+        "Try it on other pictures",
+        f"It made no mistake on these {found.pictures:,}. Take new ones, at another place or on"
+        " another day, and try it on them.",
+    )
+
+
+def _right(report: dict[str, Any]) -> str:
+    share, n = report["accuracy"], report["n"]
+    return f"{round(share * n):,} ({percent(share, n)})"
+
+
+def _named(strategy: str) -> str:
+    return catalog.strategy(strategy).title
+
+
+def _points(share: float, n: int) -> str:
+    digits = 0 if n < 1000 else 1
+    text = f"{100 * share:.{digits}f}"
+    while digits < 2 and 0 < share < 1 and float(text) in (0, 100):
+        digits += 1
+        text = f"{100 * share:.{digits}f}"
+    return text

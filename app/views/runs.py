@@ -1,0 +1,5 @@
+"""Page runs: under way."""
+
+from app import frame
+
+frame.title("runs", "Under way.")

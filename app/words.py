@@ -1,0 +1,42 @@
+"""Numbers as people say them: how long, how much, how many."""
+
+
+def duration(seconds: float) -> str:
+    """Return a time span: 'a few seconds', 'about 40 seconds', 'about 3 minutes', ...
+
+    >>> duration(150)
+    'about 3 minutes'
+    """
+    if seconds < 8:
+        return "a few seconds"
+    if seconds < 55:
+        return f"about {5 * round(seconds / 5)} seconds"
+    if seconds < 90:
+        return "about a minute"
+    if seconds < 3600:
+        return f"about {round(seconds / 60 + 1e-9)} minutes"
+    hours = seconds / 3600
+    return "about an hour" if hours < 1.25 else f"about {hours:.1f} hours"
+
+
+def size(count: float) -> str:
+    """Return bytes: '512 bytes', '3.4 MB', '1.2 GB' (powers of ten, as disks are sold)."""
+    if count < 1000:
+        return f"{count:.0f} bytes"
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.5:
+            return f"{count:.{1 if count < 10 else 0}f} {unit}"
+    return f"{count / 1000:.1f} TB"
+
+
+def many(number: int, one: str, several: str | None = None) -> str:
+    """Return '1 picture' or '12 pictures'; thousands are set apart."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def and_so_on(names: list[str], most: int = 4) -> str:
+    """Return 'a, b and c', or 'a, b, c and 5 more'."""
+    if len(names) > most:
+        return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
