@@ -37,17 +37,17 @@ def page() -> None:
         return
     standing = workshop.standing(run)
     if standing.alive:
-        _live(run.folder.name)
+        _live(run.folder.name, run.finished)
     else:
         _ended(run, standing)
 
 
 @st.fragment(run_every=_EVERY)
-def _live(run_id: str) -> None:
-    """Show where the run stands, every two seconds, until it has ended."""
+def _live(run_id: str, had_result: bool) -> None:
+    """Show where the run stands, every two seconds, until something changes in the bar above."""
     run = workshop.run(run_id)
     standing = workshop.standing(run)
-    if not standing.alive:
+    if not standing.alive or run.finished != had_result:
         st.rerun()
     status = run.status_now()
     if standing.word == "waiting":
