@@ -1,0 +1,193 @@
+"""The pages without a browser: the real script, run by Streamlit's AppTest in this process."""
+
+import html
+import json
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import datasets, jobs, predictor, workshop
+from app.dispatcher import Dispatcher
+from tests.conftest import ROOT
+from transfer.config import RunConfig
+from transfer.dataset import library
+from transfer.runs import Run
+
+OpenPage = Callable[..., AppTest]
+
+_STILL = 30.0  # seconds that one run of a page may take on a busy machine
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store that a test may copy: its folder, its data set and its finished run."""
+
+    home: Path
+    digest: str
+    run_id: str
+
+
+@pytest.fixture
+def open_page() -> OpenPage:
+    """Open a page: `open_page(page, **query) -> AppTest`, in the store of the test.
+
+    `app/main.py` runs as it does for a browser: the frame, then the page ("data", "advice",
+    "train", "results", "use" or "runs") with these query parameters, for example
+    `open_page("use", run=run_id)`. It fails where the script raises.
+
+    Press a button with `press(page, key)`, which runs the script once more; st.switch_page is
+    followed, and `page.query_params` is then the new address. `title(page)` is its heading,
+    `words(page)` all that can be read on it, `markup(page)` what went into st.html. A change made
+    behind the page shows after `page.run()`; polling does not happen by itself.
+    """
+
+    def opened(page: str, **query: str) -> AppTest:
+        at = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=_STILL)
+        at.run()  # st.navigation tells AppTest which pages there are
+        at.query_params.update(query)
+        at.switch_page(f"views/{page}.py").run()
+        at._page_hash = ""  # else it would come back to this page after st.switch_page
+        return checked(at)
+
+    return opened
+
+
+def checked(page: AppTest) -> AppTest:
+    """Return the page, if its script ended without an exception."""
+    assert not page.exception, page.exception
+    return page
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    """Press the button with this key."""
+    return checked(page.button(key=key).click().run())
+
+
+def title(page: AppTest) -> str:
+    """Return the heading, as it is read."""
+    found = re.findall(r"<h1>(.*?)</h1>", markup(page))
+    assert len(found) == 1, found
+    return html.unescape(found[0])
+
+
+def markup(page: AppTest) -> str:
+    """Return what went into st.html, apart from the style."""
+    bodies = [str(element.proto.body) for element in page.get("html")]
+    return "\n".join(body for body in bodies if not body.startswith("<style>"))
+
+
+def words(page: AppTest) -> str:
+    """Return all that can be read on the page, without markup."""
+    kinds = ("markdown", "caption", "warning", "error", "code", "page_link")
+    elements: list[Any] = [element for kind in kinds for element in page.get(kind)]
+    rest = [str(element.value) for element in elements]
+    labels = [button.label for button in page.button]
+    return "\n".join([html.unescape(re.sub(r"<[^>]*>", " ", markup(page))), *rest, *labels])
+
+
+@pytest.fixture
+def home() -> Path:
+    """The store of the test, an empty folder."""
+    return Path(os.environ["TRANSFER_HOME"])
+
+
+@pytest.fixture(scope="session")
+def learned(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with a run that went through the queue and a real dispatcher; do not write into it.
+
+    The built-in network, 72 pictures in 3 classes, exported and checked. `finished` is a copy of it
+    for one test, `served` one for the tests that open the page "use".
+    """
+    home = tmp_path_factory.mktemp("learned")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRANSFER_HOME", str(home))
+        digest = library.import_dataset(sample_folder).digest
+        datasets.describe(digest, "Fruit")
+        run = workshop.start(RunConfig(dataset=digest, backbone="builtin", image_size=96), "First")
+        dispatcher = Dispatcher(gpus=[])
+        deadline = time.monotonic() + 300
+        while dispatcher.step():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        standing = workshop.standing(run)
+        assert (standing.word, standing.error) == ("finished", None)
+    return Store(home, digest, run.folder.name)
+
+
+@pytest.fixture
+def finished(learned: Store, home: Path) -> Store:
+    """The same store, copied to be that of this test."""
+    shutil.copytree(learned.home, home, dirs_exist_ok=True)
+    return Store(home, learned.digest, learned.run_id)
+
+
+@pytest.fixture(scope="session")
+def _served(learned: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    home = tmp_path_factory.mktemp("served")
+    shutil.copytree(learned.home, home, dirs_exist_ok=True)
+    yield Store(home, learned.digest, learned.run_id)
+    for thread in threading.enumerate():
+        if thread.name == "warm":
+            thread.join(120)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRANSFER_HOME", str(home))
+        if predictor.state() == "ready":
+            os.kill(json.loads((home / "predictor.json").read_text())["pid"], signal.SIGTERM)
+        deadline = time.monotonic() + 30
+        while predictor.state() != "absent":
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def served(_served: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The same store for all tests that open the page "use", which starts a prediction process.
+
+    So there is one such process, and it is ended after the last of these tests.
+    """
+    monkeypatch.setenv("TRANSFER_HOME", str(_served.home))
+    return _served
+
+
+@pytest.fixture(scope="session")
+def fruit_set(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with one data set and no run; do not write into it."""
+    home = tmp_path_factory.mktemp("fruit")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TRANSFER_HOME", str(home))
+        digest = library.import_dataset(sample_folder).digest
+        datasets.describe(digest, "Fruit")
+    return Store(home, digest, "")
+
+
+@pytest.fixture
+def fruit(fruit_set: Store, home: Path) -> str:
+    """The digest of a data set in the store of the test: 72 pictures in 3 classes."""
+    shutil.copytree(fruit_set.home, home, dirs_exist_ok=True)
+    return fruit_set.digest
+
+
+@pytest.fixture
+def queued(fruit: str) -> Run:
+    """A run in the queue, for which no dispatcher is there."""
+    return workshop.start(
+        RunConfig(dataset=fruit, backbone="builtin", image_size=96), "Fruit, first try"
+    )
+
+
+def running(run: Run) -> jobs.Job:
+    """Take the run's job as a dispatcher does, without a process."""
+    job = jobs.latest("train", run.folder.name)
+    assert job is not None
+    assert jobs.claim(job, "cpu")
+    return job
