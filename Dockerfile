@@ -45,15 +45,20 @@ COPY --from=packages /opt/venv /opt/venv
 COPY --from=weights --chown=10001:10001 /opt/keras /opt/keras
 WORKDIR /app
 COPY transfer transfer
+COPY app app
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     KERAS_HOME=/opt/keras \
     TRANSFER_HOME=/data \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001:10001
-# /data: data sets and computed features. /runs: runs and exported models.
+# /data: all that the app keeps. /runs: runs and exported models of the command line.
 VOLUME ["/data", "/runs"]
-# A command ends by itself; the check comes with the app, which has an address to ask.
-HEALTHCHECK NONE
-ENTRYPOINT ["tini", "--", "python", "-m", "transfer"]
-CMD ["demo"]
+EXPOSE 8501
+# Python's own client: the image has no curl.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
+# tini passes signals on and reaps; `app` is the app, `transfer COMMAND` the command line.
+ENTRYPOINT ["tini", "--", "python", "-m"]
+# 0.0.0.0 is the container's network; who may reach it from outside is for `docker run -p` to say.
+CMD ["app", "--address", "0.0.0.0", "--no-browser"]

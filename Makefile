@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-dev run test check stress bench lock clean
+.PHONY: setup setup-dev run stop test browser check stress bench lock clean
 
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev
@@ -19,10 +19,17 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 	@touch $@
 
 run: setup
-	$(BIN)/python -m transfer demo
+	$(BIN)/python -m app
 
-test: setup-dev
+stop: setup
+	$(BIN)/python -m app stop
+
+test: setup-dev browser
 	$(BIN)/python -m pytest -m "not slow"
+
+# The tests in a browser need one. Where it cannot be had, they skip and say so.
+browser:
+	@scripts/install_browser.sh
 
 check: setup-dev
 	$(BIN)/ruff format --check .
@@ -30,11 +37,12 @@ check: setup-dev
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 
-stress: setup-dev
+stress: setup-dev browser
 	$(BIN)/python -m pytest -m slow
 
-bench: setup
+bench: setup-dev browser
 	$(BIN)/python -m benchmarks.builtin_backbone
+	$(BIN)/python -m benchmarks.ui
 	$(BIN)/python -m benchmarks.accuracy
 
 # Pins every package for Python 3.11 and 3.12 at once.

@@ -10,7 +10,7 @@ from app import jobs, settings
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve the app, or stop the jobs."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.command == "stop":
         stopped = jobs.stop_all()
         sys.stderr.write(f"Stopped; {stopped} job(s) will go on at the next start.\n")
@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m app", description="The app in the browser.")
     parser.add_argument("command", nargs="?", choices=("open", "stop"), default="open")
     parser.add_argument("--port", type=int, default=settings.DEFAULT_PORT)

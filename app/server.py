@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit import net_util
 
 from app import jobs, settings, uploads
 from app.routes import downloads, pictures
@@ -28,7 +29,21 @@ _log = logging.getLogger("app")
 def serve(address: str, port: int, headless: bool | None) -> None:
     """Serve the app until the process is told to end."""
     _log_to_file()
+    sys.stderr.write(_greeting(address, port))
+    # Streamlit would ask a server on the internet for this machine's address when a foreign page
+    # tries to connect. Nothing leaves the machine: such a page is refused all the same.
+    setattr(net_util, "get_external_ip", lambda: None)  # noqa: B010
     app().run(config=settings.streamlit_settings(address, port, headless))
+
+
+def _greeting(address: str, port: int) -> str:
+    here = f"\nThe app is at http://localhost:{port}  (Ctrl+C closes it)\n"
+    if address == settings.LOCALHOST:
+        return f"{here}Only this machine can reach it, and nothing leaves this machine.\n\n"
+    return (
+        f"{here}It listens on {address}: whoever reaches port {port} of this machine can see the"
+        " pictures and change everything.\n\n"
+    )
 
 
 def app() -> st.App:

@@ -43,6 +43,7 @@ def streamlit_settings(address: str, port: int, headless: bool | None) -> dict[s
         "server.showEmailPrompt": False,
         "server.enableStaticServing": False,
         "server.disconnectedSessionTTL": 120,
+        "logger.hideWelcomeMessage": True,  # the server has words of its own
         "client.showErrorDetails": "none",
         "client.toolbarMode": "minimal",
         "client.showSidebarNavigation": False,
@@ -51,7 +52,10 @@ def streamlit_settings(address: str, port: int, headless: bool | None) -> dict[s
     }
     if headless is not None:
         values["server.headless"] = headless
-    if address != LOCALHOST:
+    if address == LOCALHOST:
+        # No other name leads here: not one that a foreign page made point to this machine either.
+        values["server.allowedHosts"] = ["localhost", LOCALHOST]
+    else:
         values["browser.serverAddress"] = "localhost"
     values |= {f"theme.{key}": value for key, value in _SHARED.items()}
     values |= {f"theme.light.{key}": value for key, value in _LIGHT.items()}

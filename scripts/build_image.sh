@@ -81,6 +81,16 @@ if not any(entry["name"] == name and entry["weights"] == "present" for entry in 
 PYTHON
 done
 say "Tried: backbones"
+# The image's own command and its own health check.
+engine run --isolation chroot --network host "$container" -- sh -c '
+    tini -s -- python -m app --address 0.0.0.0 --no-browser & app=$!
+    for _ in $(seq 60); do
+        sleep 1
+        python -c "from urllib.request import urlopen; urlopen(\"http://127.0.0.1:8501/_stcore/health\", timeout=4)" 2>/dev/null || continue
+        kill $app; python -m app stop; exit 0
+    done
+    exit 1'
+say "Tried: the app answers on /_stcore/health"
 if [ -n "${TRY:-}" ]; then
     # shellcheck disable=SC2086 # a command and its options
     try $TRY

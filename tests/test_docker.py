@@ -1,6 +1,7 @@
 """What the Docker files say agrees with the rest; building the image is for build_image.sh."""
 
 import fnmatch
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from app import __main__, settings
 from tests.conftest import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
@@ -54,7 +56,7 @@ def pins(name: str) -> dict[str, set[tuple[str, str]]]:
 
 def test_every_copied_source_is_there_and_not_ignored():
     sources = [source for sources, _ in copied() for source in sources]
-    assert "transfer" in sources
+    assert {"transfer", "app"} <= set(sources)
     for source in sources:
         assert (ROOT / source).exists(), source
         assert not ignored(source), source
@@ -98,6 +100,26 @@ def test_the_gpu_image_has_the_same_packages_and_the_cuda_libraries():
     usual, gpu = pins("requirements.txt"), pins("requirements-gpu.txt")
     assert {name: gpu.get(name) for name in usual} == usual
     assert {"nvidia-cudnn-cu12", "nvidia-cublas-cu12"} <= set(gpu)
+
+
+def test_the_image_starts_the_app_and_asks_after_its_health():
+    entry, command = (
+        json.loads(found[1])
+        for found in (
+            re.search(rf"^{word} (\[.+\])$", DOCKERFILE, re.MULTILINE)
+            for word in ("ENTRYPOINT", "CMD")
+        )
+        if found
+    )
+    assert [*entry, *command][3:] == ["-m", "app", "--address", "0.0.0.0", "--no-browser"]
+    options = __main__.parser().parse_args(command[1:])
+    assert options.port == settings.DEFAULT_PORT
+    port = str(options.port)
+    assert re.search(rf"^EXPOSE {port}$", DOCKERFILE, re.MULTILINE)
+    assert re.search(rf"^HEALTHCHECK .*:{port}/_stcore/health", DOCKERFILE, re.MULTILINE)
+    assert f"${{BIND-127.0.0.1}}:${{PORT-{port}}}:{port}" in (ROOT / "compose.yaml").read_text(
+        "utf-8"
+    )
 
 
 def test_hadolint_finds_nothing():
