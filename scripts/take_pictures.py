@@ -1,0 +1,84 @@
+"""Take the README's pictures, or pictures of every page in all widths and themes.
+
+    make run                                          # in another window, best on an empty store
+    python -m scripts.take_pictures docs/pictures     # the journey with the sample pictures
+    python -m scripts.take_pictures /tmp/all --all    # every page, two widths, two themes
+
+Needs Chromium (`make browser`) and the test tools (`make setup-dev`).
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
+
+_PAGES = ("data", "advice", "train", "results", "use", "runs")
+_WIDTHS, _THEMES = (1280, 420), ("light", "dark")
+_MAIN = "[class*=st-key-primary_] button"
+_HEIGHT = 800
+
+
+def walk(page: Page, address: str) -> str:
+    """Train on the sample pictures by the main buttons alone; return the address's query."""
+    page.goto(address)
+    page.get_by_role("button", name="Try it with sample pictures").click()
+    page.wait_for_url("**data=**")
+    page.locator(_MAIN).first.click()
+    page.wait_for_url("**/advice**")
+    page.get_by_role("button", name="Start training").click()
+    page.wait_for_url("**/train**run=**")
+    page.wait_for_function("document.querySelector('h1').innerText === 'It has learned.'")
+    return page.url.split("?", 1)[1]
+
+
+def take(page: Page, address: str, path: Path, whole: bool) -> None:
+    """Open an address, wait until all is drawn, and keep a picture in 128 colours or fewer."""
+    page.goto(address)
+    page.wait_for_selector("[data-test-script-state='notRunning'] h1")
+    page.wait_for_timeout(3000)
+    page.screenshot(path=path, full_page=whole)
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    small.save(path, optimize=True)
+
+
+def opened(browser: Browser, width: int, theme: str) -> Page:
+    """Return a new window that prefers a theme."""
+    shape = {"width": width, "height": _HEIGHT}
+    context = browser.new_context(viewport=shape, color_scheme=theme)  # pyright: ignore[reportArgumentType]
+    context.set_default_timeout(300_000)
+    return context.new_page()
+
+
+def main() -> None:
+    """Walk once, then take the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--address", default="http://localhost:8501")
+    parser.add_argument("--query", help="of a finished run to show, instead of training one")
+    parser.add_argument("--all", action="store_true", help="every width and theme, whole pages")
+    options = parser.parse_args()
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        sys.exit("This needs Chromium: `make browser` installs it where it can.")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        query = options.query or walk(opened(browser, 1280, "light"), options.address)
+        for width in _WIDTHS if options.all else (1280,):
+            for theme in _THEMES if options.all else ("light",):
+                page = opened(browser, width, theme)
+                for name in _PAGES:
+                    place = "" if name == "data" else name
+                    file = f"{name}-{width}-{theme}.png" if options.all else f"{name}.png"
+                    address = f"{options.address}/{place}?{query}"
+                    take(page, address, options.folder / file, options.all)
+                page.context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
