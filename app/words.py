@@ -1,4 +1,6 @@
-"""Numbers as people say them: how long, how much, how many."""
+"""Numbers as people say them: how long, how much, how many; and names as they are."""
+
+_MARKDOWN = frozenset(r"\`*_{}[]()#+-.!~$:|<>@&=^")
 
 
 def duration(seconds: float) -> str:
@@ -13,10 +15,10 @@ def duration(seconds: float) -> str:
         return f"about {5 * round(seconds / 5)} seconds"
     if seconds < 90:
         return "about a minute"
-    if seconds < 3600:
+    if seconds < 59.5 * 60:
         return f"about {round(seconds / 60 + 1e-9)} minutes"
-    hours = seconds / 3600
-    return "about an hour" if hours < 1.25 else f"about {hours:.1f} hours"
+    hours = f"{seconds / 3600:.1f}".removesuffix(".0")
+    return "about an hour" if seconds < 1.25 * 3600 else f"about {hours} hours"
 
 
 def size(count: float) -> str:
@@ -40,3 +42,12 @@ def and_so_on(names: list[str], most: int = 4) -> str:
     if len(names) > most:
         return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def plain(text: str) -> str:
+    r"""Return text for where Markdown is read, so that it is shown as it is: a name, an error.
+
+    >>> plain("*cats*")
+    '\\*cats\\*'
+    """
+    return "".join(f"\\{c}" if c in _MARKDOWN else c for c in text)
