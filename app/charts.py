@@ -1,5 +1,6 @@
 """The figures of a training as Vega-Lite: losses and accuracies, training and validation."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +44,7 @@ def searched(events: Iterable[Row]) -> list[Row]:
 
 def best(rows: Sequence[Row]) -> Row | None:
     """Return the row with the lowest validation loss, the earliest of equal ones."""
-    judged = [row for row in rows if row.get("val_loss") is not None]
+    judged = [row for row in rows if _known(row, "val_loss")]
     return min(judged, key=lambda row: row["val_loss"]) if judged else None
 
 
@@ -55,7 +56,7 @@ def curves(rows: Sequence[Row], quantity: str, axis: Axis, theme: str) -> dict[s
         {"x": row[axis.field], "y": row[key], "part": part}
         for row in rows
         for part, key in zip(_PARTS, (quantity, f"val_{quantity}"), strict=True)
-        if row.get(key) is not None
+        if _known(row, key)
     ]
     x: dict[str, Any] = {"field": "x", "type": "quantitative", "title": axis.title}
     if axis.logarithmic:
@@ -113,9 +114,9 @@ def in_words(rows: Sequence[Row], quantity: str) -> str:
     first, last = rows[0], rows[-1]
 
     def value(row: Row, key: str) -> str:
-        number = row.get(key)
-        if number is None:
+        if not _known(row, key):
             return "unknown"
+        number = row[key]
         return f"{100 * number:.0f} %" if quantity == "accuracy" else f"{number:.2f}"
 
     return (
@@ -123,6 +124,11 @@ def in_words(rows: Sequence[Row], quantity: str) -> str:
         f" {value(last, quantity)}, on validation pictures from"
         f" {value(first, f'val_{quantity}')} to {value(last, f'val_{quantity}')}."
     )
+
+
+def _known(row: Row, key: str) -> bool:
+    """Whether a number is there; a training that diverged leaves some that are none."""
+    return row.get(key) is not None and math.isfinite(row[key])
 
 
 def _mark(x: float) -> dict[str, Any]:
