@@ -1,5 +1,6 @@
 """The runs of the store: make, list, name and remove them. No Streamlit here."""
 
+import contextlib
 import secrets
 import shutil
 import time
@@ -44,8 +45,12 @@ def run(run_id: str) -> Run:
 
 def listed() -> list[Run]:
     """Return all runs that can be read, the newest first."""
-    found = [Run(path.parent) for path in folder().glob("*/config.json")]
-    return sorted(found, key=lambda one: -float(one.about()["created"]))
+    found = []
+    for path in folder().glob("[!.]*/config.json"):  # a dot: half deleted
+        with contextlib.suppress(OSError, TransferError):  # deleted at this moment, or damaged
+            one = Run(path.parent)
+            found.append((float(one.about()["created"]), one))
+    return [one for _, one in sorted(found, key=lambda pair: -pair[0])]
 
 
 def start(config: RunConfig, name: str) -> Run:
@@ -53,7 +58,7 @@ def start(config: RunConfig, name: str) -> Run:
     run_id = new_id()
     made = run(run_id)
     made.start(config)
-    made.write("about", {"name": name, "created": time.time()})
+    made.write("about", {"name": _tidy(name) or run_id, "created": time.time()})
     jobs.submit("train", run_id)
     return made
 
@@ -72,7 +77,7 @@ def go_on(one: Run) -> None:
 def stop(one: Run) -> None:
     """End the training: with the best so far where there is one. A waiting run leaves the queue."""
     job = jobs.latest("train", one.folder.name)
-    if job and job.state == "queued" and not one.read("status"):
+    if job and job.state == "queued":
         jobs.cancel(job)
     one.request_stop()
 
@@ -99,7 +104,7 @@ def rename(one: Run, new: str) -> None:
     Raises:
         RunError: the name is empty.
     """
-    new = " ".join(new.split())[:80]
+    new = _tidy(new)
     if not new:
         raise RunError("A run needs a name. Type one and press Enter.")
     one.write("about", {**one.about(), "name": new})
@@ -132,3 +137,7 @@ def readable(one: Run) -> dict[str, Any] | None:
         return one.config().to_json()
     except TransferError:
         return None
+
+
+def _tidy(name: str) -> str:
+    return " ".join(name.split())[:80]
