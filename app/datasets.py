@@ -72,7 +72,7 @@ def warnings(digest: str) -> tuple[str, ...]:
 def runs_using(digest: str) -> list[str]:
     """Return the names of the runs that learned from these pictures."""
     found = []
-    for path in (store.home() / "runs").glob("*/config.json"):
+    for path in (store.home() / "runs").glob("[!.]*/config.json"):  # a dot: half deleted
         with contextlib.suppress(OSError, ValueError, TransferError):
             run = Run(path.parent)
             if run.config().dataset == digest:
@@ -208,4 +208,10 @@ def _by_class(home: str, digest: str, version: int) -> dict[str, tuple[Picture, 
 @lru_cache(maxsize=32)
 def _index(home: str, digest: str, version: int) -> ImageIndex:  # noqa: ARG001
     root = Path(home) / "datasets" / digest
-    return ImageIndex.from_json(root, store.read_json(root / "index.json"))
+    try:
+        return ImageIndex.from_json(root, store.read_json(root / "index.json"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"The file '{root / 'index.json'}' cannot be read ({error}). The data set is damaged:"
+            " upload the pictures again."
+        ) from error
