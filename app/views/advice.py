@@ -8,6 +8,7 @@ from app import datasets, frame, networks, state, words, workshop
 from app.networks import Offer
 from transfer import catalog, weights
 from transfer.config import RunConfig
+from transfer.errors import TransferError
 
 _STRATEGIES = {
     "linear_top": (
@@ -47,7 +48,21 @@ def page() -> None:
             "data",
         )
         return
-    index = datasets.usable(digest)
+    try:
+        index = datasets.usable(digest)
+    except TransferError as problem:
+        frame.title("The pictures are not here.", "Here you will choose the network to build on.")
+        frame.empty(str(problem), "Choose pictures", "data")
+        return
+    if len(index.classes) < 2:
+        frame.title("One class is not enough.", "A classifier tells at least two apart.")
+        frame.empty(
+            f"At least 2 classes with {datasets.FEWEST} or more pictures each are needed."
+            " Add pictures and upload the set again.",
+            "See the pictures",
+            "data",
+        )
+        return
     every = networks.offers()
     chosen = st.session_state.get(f"network:{digest}") or networks.recommended().name
     offer = next(offer for offer in every if offer.spec.name == chosen)

@@ -1,5 +1,6 @@
 """Page 1: choose the pictures, see what was taken in and what was left out."""
 
+import contextlib
 import html
 import time
 
@@ -60,9 +61,9 @@ def _follow(upload_id: str) -> None:
         st.query_params.clear()
         st.query_params["data"] = upload.digest
         st.rerun()
-    if upload.state == "failed":
-        st.rerun()
     job = jobs.latest("import", upload_id)
+    if upload.state == "failed" or (job and job.state == "failed"):
+        st.rerun()
     share = upload.done / upload.total if upload.total else None
     if job and job.state == "queued":
         place, waiting = jobs.place(job)
@@ -87,9 +88,11 @@ def _reading(upload_id: str) -> None:
         frame.error(problem)
         _upload("again")
         return
-    if upload.state == "failed":
+    job = jobs.latest("import", upload_id)
+    if upload.state == "failed" or (job and job.state == "failed"):
         frame.title("These pictures could not be taken in.", "Nothing else was lost.")
-        st.error(upload.error or "The reason is not known.", icon=":material/error:")
+        why = upload.error or (job and job.error) or "The reason is not known."
+        st.error(words.plain(why), icon=":material/error:")
         _upload("again")
         _list()
         return
@@ -101,7 +104,14 @@ def _reading(upload_id: str) -> None:
 
 
 def _chosen(digest: str) -> None:
-    index = datasets.index(digest)
+    try:
+        index = datasets.index(digest)
+    except TransferError as problem:
+        frame.title("These pictures are not here.", "The address may be old, or mistyped.")
+        frame.error(problem)
+        _upload("again")
+        _list()
+        return
     counts = index.counts()
     left_out = len(index.rejected)
     frame.title(
@@ -110,7 +120,7 @@ def _chosen(digest: str) -> None:
         f"{datasets.name(digest)}: look them over, then go on.",
     )
     for warning in datasets.warnings(digest):
-        st.warning(warning, icon=":material/warning:")
+        st.warning(words.plain(warning), icon=":material/warning:")
     usable = sum(number >= datasets.FEWEST for number in counts.values()) >= 2
     with st.container(horizontal=True, vertical_alignment="center", key="verdict_row"):
         st.html(_verdict(left_out))
@@ -162,7 +172,8 @@ def _gallery(digest: str) -> None:
 @st.fragment
 def _class(digest: str, name: str) -> None:
     pictures = datasets.by_class(digest)[name]
-    shown = st.session_state.get(f"shown:{digest}:{name}", _FIRST)
+    key = f"shown:{digest}:{name}"
+    shown = st.session_state.get(key, _FIRST)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         number = words.many(len(pictures), "picture")
         st.html(
@@ -170,11 +181,15 @@ def _class(digest: str, name: str) -> None:
             f' <span class="quiet small">{number}</span>',
             width="content",
         )
-        if shown < len(pictures) and st.button(
-            "Show more", type="tertiary", key=f"more:{name}", help=f"More pictures of {name}"
-        ):
-            st.session_state[f"shown:{digest}:{name}"] = shown + _MORE
-            st.rerun(scope="fragment")
+        if shown < len(pictures):
+            st.button(
+                "Show more",
+                type="tertiary",
+                key=f"more:{name}",
+                help=f"More pictures of {words.plain(name)}",
+                on_click=st.session_state.__setitem__,
+                args=(key, shown + _MORE),
+            )
     entries = [gallery.Entry(p.sha256, alt=f"{name}: {p.name}") for p in pictures[:shown]]
     st.html(gallery.grid(digest, entries))
 
@@ -183,10 +198,12 @@ def _list() -> None:
     """List the data sets that are here already."""
     known = datasets.listed()
     for job in jobs.active():
-        if job.kind == "import":
+        if job.kind != "import":
+            continue
+        with contextlib.suppress(TransferError):  # cancelled at this moment
             st.page_link(
                 state.file_of("data"),
-                label=f"Being read now: {uploads.get(job.target).name}",
+                label=f"Being read now: {words.plain(uploads.get(job.target).name)}",
                 query_params={"upload": job.target},
                 icon=":material/hourglass_top:",
             )
@@ -198,7 +215,7 @@ def _list() -> None:
             f"{words.many(entry.pictures, 'picture')},"
             f" {words.many(entry.classes, 'class', 'classes')}"
         )
-        label = f"**{_plain(entry.name)}** · {what}"
+        label = f"**{words.plain(entry.name)}** · {what}"
         st.page_link(
             state.file_of("data"),
             label=label,
@@ -209,13 +226,14 @@ def _list() -> None:
 
 def _administration(digest: str) -> None:
     with st.expander("Rename or delete this data set"):
-        new = st.text_input("Name", value=datasets.name(digest), max_chars=80)
+        typed = st.text_input("Name", value=datasets.name(digest), max_chars=80)
+        new = " ".join(typed.split())
         if new != datasets.name(digest):
             datasets.rename(digest, new)
             st.rerun()
         using = datasets.runs_using(digest)
         if using:
-            names = words.and_so_on([f"'{name}'" for name in using])
+            names = words.plain(words.and_so_on([f"'{name}'" for name in using]))
             st.caption(f"The results of {names} keep their numbers, but lose their pictures.")
         size = words.size(datasets.size(digest))
         if st.button(f"Delete these pictures from this machine ({size})", key="delete"):
@@ -225,17 +243,12 @@ def _administration(digest: str) -> None:
 @st.dialog("Delete these pictures?")
 def _confirm(digest: str, size: str) -> None:
     st.write(
-        f"'{datasets.name(digest)}' goes from this machine for good and frees {size}."
+        f"'{words.plain(datasets.name(digest))}' goes from this machine for good and frees {size}."
         " The files that you uploaded it from are not touched."
     )
     if st.button("Delete", type="primary", key="really"):
         datasets.delete(digest)
-        state.go("data", data="")
-
-
-def _plain(text: str) -> str:
-    """Keep a name from being read as Markdown."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!~$:|<>" else c for c in text)
+        st.switch_page(state.file_of("data"), query_params={})
 
 
 page()

@@ -65,7 +65,8 @@ def _live(run_id: str, had_result: bool) -> None:
 
 def _waiting(run: Run, standing: Standing) -> None:
     place, number = jobs.place(standing.job) if standing.job else (1, 1)
-    again = bool(run.read("status"))
+    at_work = any(job.kind == "train" and job.state == "running" for job in jobs.active())
+    again = bool(run.read("status")) and not at_work
     frame.title(
         "It goes on in a moment." if again else f"Waiting for its turn: place {place} of {number}.",
         "The training starts by itself when the one before it has ended. You can close this page.",
@@ -114,9 +115,7 @@ def _buttons(run: Run, status: Row) -> None:
     else:
         label = "Stop"
         help_text = "There is nothing to keep yet; you can go on later where it was."
-    if st.button(label, key="stop", help=help_text):
-        workshop.stop(run)
-        st.rerun(scope="fragment")
+    st.button(label, key="stop", help=help_text, on_click=workshop.stop, args=(run,))
 
 
 def _phases(run: Run, events: list[Row], now: str) -> None:
@@ -205,7 +204,8 @@ def _ended(run: Run, standing: Standing) -> None:
         frame.title(
             "The training could not finish.", "Your pictures and earlier runs are unharmed."
         )
-        st.error(standing.error or "The reason is not known.", icon=":material/error:")
+        why = standing.error or "The reason is not known."
+        st.error(words.plain(why), icon=":material/error:")
         _again(run, "Try again")
     else:
         frame.title("Stopped.", f"{name}: what was done so far is kept, so that it can go on.")
