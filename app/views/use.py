@@ -64,8 +64,12 @@ def _try(run: Run) -> None:
             )
         return
     data = given.getvalue()
-    with st.spinner("Looking at the picture ...", show_time=True):
-        answer = predictor.classify(run.folder.name, data)
+    try:
+        with st.spinner("Looking at the picture ...", show_time=True):
+            answer = predictor.classify(run.folder.name, data)
+    except TransferError as problem:
+        frame.error(problem)  # the model beside it can be taken away all the same
+        return
     if way != "The camera":
         st.image(data, width=240)
     _bars(answer)
@@ -140,7 +144,7 @@ def _export_pending(run: Run) -> None:
         frame.progress(None, f"The model is written and checked in a process of its own{when}.")
         return
     if standing.error:
-        st.error(standing.error, icon=":material/error:")
+        st.error(words.plain(standing.error), icon=":material/error:")
     st.html('<p class="quiet">The model has not been written for taking away yet.</p>')
     if st.button("Write and check it now", type="primary", key="export"):
         workshop.go_on(run)
@@ -156,7 +160,4 @@ def _file_name(name: str) -> str:
     return plain[:60] or "model"
 
 
-try:
-    page()
-except TransferError as problem:
-    frame.error(problem)
+page()
