@@ -3,9 +3,9 @@
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ class Answer:
         return self.truth == self.said
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Figures:
     """What a finished run did on the pictures that judge it.
 
@@ -83,10 +83,15 @@ class Figures:
         """How many pictures judge the run."""
         return int(self.confusion.sum())
 
-    @property
+    @cached_property
     def mistakes(self) -> tuple[Answer, ...]:
         """The wrong answers, the surest first."""
         return _surest(answer for answer in self.answers if not answer.right)
+
+    @cached_property
+    def confused(self) -> tuple["Pair", ...]:
+        """Who was called what by mistake, the most frequent first."""
+        return tuple(pairs(self.confusion))
 
     def cell(self, truth: int, said: int) -> tuple[Answer, ...]:
         """Return the answers of one cell of the confusion matrix, the surest first."""
@@ -195,15 +200,20 @@ def largest_class(figures: Figures) -> tuple[str, int]:
     return figures.classes[int(there.argmax())], int(there.max())
 
 
-def per_class_csv(figures: Figures) -> bytes:
-    """Return the table of the classes, for a spreadsheet."""
-    header = ["class", "pictures", "found", "recall", "recall_low", "recall_high",
-              "called_so", "precision", "precision_low", "precision_high"]  # fmt: skip
-    rows = [
-        [row.name, row.pictures, row.right, *_three(row.found), row.named, *_three(row.trusted)]
+def per_class(figures: Figures) -> list[dict[str, str | float | None]]:
+    """Return the table of the classes: shares and their intervals in [0, 1], None where unknown."""
+    return [
+        {"class": row.name, "pictures": row.pictures, "right": row.right, "called_so": row.named}
+        | _three("recall", row.found)
+        | _three("precision", row.trusted)
         for row in class_rows(figures)
     ]
-    return _csv([header, *rows])
+
+
+def per_class_csv(figures: Figures) -> bytes:
+    """Return the table of the classes, for a spreadsheet."""
+    rows = per_class(figures)
+    return _csv([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def confusion_csv(figures: Figures) -> bytes:
@@ -312,11 +322,13 @@ def _worst_first(row: ClassRow) -> tuple[float, ...]:
     return row.found.accuracy, row.found.high, trusted, -row.pictures
 
 
-def _three(share: Accuracy | None) -> list[str]:
-    return [f"{x:.4f}" for x in (share.accuracy, share.low, share.high)] if share else ["", "", ""]
+def _three(term: str, share: Accuracy | None) -> dict[str, float | None]:
+    ends = (share.accuracy, share.low, share.high) if share else (None, None, None)
+    rounded = (None if end is None else round(end, 4) for end in ends)
+    return dict(zip((term, f"{term}_low", f"{term}_high"), rounded, strict=True))
 
 
-def _csv(rows: list[list[object]] | list[list[str]]) -> bytes:
+def _csv(rows: Sequence[Sequence[object]]) -> bytes:
     """Return rows as a CSV that spreadsheets read in any script and do not take for formulas."""
     text = io.StringIO()
     writer = csv.writer(text)

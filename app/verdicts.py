@@ -13,6 +13,8 @@ _FEW = 100  # pictures of a class to learn from; below, more of them are the fir
 _WIDE = 0.10  # an interval wider than this makes two trainings hard to compare
 _SURE = 0.90
 _STEPS = 3
+_COUNTED = 20  # below so many pictures, "9 of 10" says more than a percentage
+_DIGITS = 6  # after the point, at most
 
 ENDED = {
     "closed form": "at the best solution, which this way reaches without trying again and again",
@@ -51,15 +53,24 @@ class Step:
     reason: str
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """A judgement: whether it is a good one, in a few words, and by what it was reached."""
+
+    good: bool
+    headline: str
+    reason: str
+
+
 def percent(share: float, n: int) -> str:
     """Return a share of `n` pictures with as many digits as they carry.
 
     What is not all is never shown as 100 %, and what is not nothing never as 0 %.
 
-    >>> percent(0.9444, 36), percent(0.9444, 3600), percent(0.998, 500)
-    ('94 %', '94.4 %', '99.8 %')
+    >>> percent(0.9444, 36).split(), percent(0.9444, 3600).split(), percent(0.998, 500).split()
+    (['94', '%'], ['94.4', '%'], ['99.8', '%'])
     """
-    return f"{_points(share, n)} %"
+    return f"{_points(share, n)}\u00a0%"
 
 
 def between(share: Accuracy) -> str:
@@ -84,15 +95,17 @@ def pictures(n: int) -> str:
 
 def title(found: Figures) -> str:
     """Return the accuracy as a sentence with its interval."""
-    whole, right = found.overall, found.right
-    if right == found.pictures:
-        share = f"all {pictures(right)}" if right > 1 else "the only picture"
+    right, n = found.right, found.pictures
+    if right == n:
+        share = f"all {pictures(n)}" if n > 1 else "the only picture"
     elif right == 0:
-        share = f"none of {pictures(found.pictures)}"
+        share = f"none of {pictures(n)}"
+    elif n < _COUNTED:
+        share = f"{right} of {pictures(n)}"
     else:
-        share = f"{right:,} of {pictures(found.pictures)}"
-    which = "it has never seen" if found.part == "test" else "were held back from its learning"
-    return f"It is right on {share} that {which} ({between(whole)})"
+        share = f"{percent(right / n, n)} of {pictures(n)}"
+    which = "it has never seen" if found.part == "test" else "held back from its learning"
+    return f"It is right on {share} {which} ({between(found.overall)})."
 
 
 def too_kind(found: Figures) -> str | None:
@@ -100,20 +113,21 @@ def too_kind(found: Figures) -> str | None:
     if found.part == "test":
         return None
     return (
-        "A little too kind: there were no test pictures, and these ones chose the model."
-        " Add a folder ‘test’ beside ‘train’ and train again for a figure to rely on."
+        "The figure may be a little too kind: there were no test pictures, and these ones chose the"
+        " model. Add a folder ‘test’ beside ‘train’ and train again for a figure to rely on."
     )
 
 
-def guessing(found: Figures) -> tuple[bool, str]:
-    """Return whether it is clearly better than guessing, and a sentence that compares them."""
+def guessing(found: Figures) -> Verdict:
+    """Compare it with answering the largest class each time: is it clearly better?"""
     name, n = figures.largest_class(found)
-    share = n / found.pictures
-    better = found.overall.low > share
-    words = "Clearly better than guessing" if better else "Not clearly better than guessing"
-    return better, (
-        f"{words}: to answer {quoted(name)} each time, the largest class, would be right on"
-        f" {n:,} of {found.pictures:,} ({percent(share, found.pictures)})."
+    share = percent(n / found.pictures, found.pictures)
+    better = found.overall.low > n / found.pictures
+    return Verdict(
+        better,
+        "Clearly better than guessing" if better else "Not clearly better than guessing",
+        f"To answer {quoted(name)} each time, the largest class, would be right on {n:,} of"
+        f" {found.pictures:,} ({share}).",
     )
 
 
@@ -123,18 +137,20 @@ def choice(result: dict[str, Any]) -> str | None:
     tried = result["candidates"]
     if asked not in tried or len(tried) < 2:
         return None
-    (other,) = [name for name in tried if name != asked][:1]
+    other = next(name for name in tried if name != asked)
     n = tried[asked]["n"]
     both = (
         f"Two ways were tried on the same {n:,} validation pictures. “{_named(asked)}”, which you"
         f" asked for, was right on {_right(tried[asked])}; the simpler “{_named(other)}” on"
         f" {_right(tried[other])}."
     )
-    if kept == asked:
-        return f"{both} So what you asked for was kept."
-    even = tried[asked]["accuracy"] == tried[kept]["accuracy"]
-    why = "Neither was right more often, and the simpler one fitted better" if even else "So"
-    return f"{both} {why}{':' if even else ''} the simpler one was kept."
+    one = "what you asked for" if kept == asked else "the simpler one"
+    if tried[asked]["accuracy"] != tried[other]["accuracy"]:
+        return f"{both} So {one} was kept."
+    return (
+        f"{both} Neither was right more often, so {one} was kept, which gave the right answers more"
+        " weight (lower *loss*)."
+    )
 
 
 def next_steps(found: Figures) -> list[Step]:
@@ -160,7 +176,7 @@ def no_mistakes(found: Figures) -> str:
 
 
 def _like_guessing(found: Figures) -> Step | None:
-    if guessing(found)[0]:
+    if guessing(found).good:
         return None
     return Step(
         "First, more pictures",
@@ -179,12 +195,12 @@ def _more_pictures(found: Figures, rows: list[ClassRow]) -> Step | None:
         return Step(f"More pictures of {quoted(worst.name)}", f"{facts}, the fewest of all.")
     usual = statistics.median(found.taught or [0])
     if worst.taught < _FEW or worst.taught < usual:
-        reason = f"{facts}, and it could learn from just {pictures(worst.taught)} of them."
+        reason = f"{facts}, and there were just {pictures(worst.taught)} to learn from."
         return Step(f"More pictures of {quoted(worst.name)}", reason)
     return Step(
         f"Look through {quoted(worst.name)}",
-        f"{facts}, though it could learn from {pictures(worst.taught)}. Perhaps some labels are"
-        " wrong, or the class holds several kinds of things, which are better told apart.",
+        f"{facts}, though there were {pictures(worst.taught)} to learn from. Perhaps some labels"
+        " are wrong, or the class holds several kinds of things, which are better told apart.",
     )
 
 
@@ -212,7 +228,7 @@ def _labels(found: Figures) -> Step | None:
     mistakes = f"{sure:,} mistake{' was' if sure == 1 else 's were'} made"
     return Step(
         "Check the labels",
-        f"{mistakes} with {_SURE:.0%} certainty or more".replace("%", " %")
+        f"{mistakes} with {_SURE:.0%} certainty or more".replace("%", "\u00a0%")
         + ". Where it is so sure, sometimes the label is wrong: look at them below.",
     )
 
@@ -249,7 +265,7 @@ def _named(strategy: str) -> str:
 def _points(share: float, n: int) -> str:
     digits = 0 if n < 1000 else 1
     text = f"{100 * share:.{digits}f}"
-    while digits < 2 and 0 < share < 1 and float(text) in (0, 100):
+    while digits < _DIGITS and 0 < share < 1 and float(text) in (0, 100):
         digits += 1
         text = f"{100 * share:.{digits}f}"
     return text
