@@ -1,0 +1,132 @@
+"""The figures of a training: what they draw of real and of odd events."""
+
+import json
+import math
+
+import altair
+import pytest
+
+from app import charts
+from app.charts import EPOCHS, STRENGTHS
+from transfer.runs import Run
+
+
+def _epoch(number: int, **values: float | None) -> charts.Row:
+    row: charts.Row = {"event": "epoch", "time": 1.0, "phase": "fine_tuning", "epoch": number}
+    usual = {"loss": 1 / (number + 1), "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.25}
+    return row | usual | values
+
+
+def _drawn(spec: charts.Row, part: str) -> list[tuple[float, float]]:
+    return [(v["x"], v["y"]) for v in spec["data"]["values"] if v["part"] == part]
+
+
+def _marked(spec: charts.Row) -> list[float]:
+    return [layer["data"]["values"][0]["x"] for layer in spec["layer"] if "data" in layer]
+
+
+def _valid(spec: charts.Row) -> None:
+    """Hold the figure against the schema of Vega-Lite, and see that it is JSON."""
+    altair.LayerChart.from_dict(spec)
+    json.dumps(spec, allow_nan=False)
+
+
+def test_a_repeated_epoch_counts_once_and_the_last_word_counts():
+    rows = charts.epochs(
+        [
+            {"event": "phase", "phase": "features"},
+            _epoch(2, loss=0.2),
+            _epoch(0, loss=0.9),
+            _epoch(1, loss=0.5),
+            _epoch(2, loss=0.3),
+        ]
+    )
+    assert [(row["epoch"], row["loss"]) for row in rows] == [(0, 0.9), (1, 0.5), (2, 0.3)]
+    assert charts.epochs([]) == []
+
+
+def test_a_real_run_gives_one_row_for_each_strength(learned):
+    events, _ = Run(learned.home / "runs" / learned.run_id).events_since()
+    steps = charts.searched(events)
+    assert len(steps) >= 3
+    strengths = [step["strength"] for step in steps]
+    assert strengths == sorted(strengths)
+    for quantity in ("loss", "accuracy"):
+        spec = charts.curves(steps, quantity, STRENGTHS, "light")
+        _valid(spec)
+        assert _drawn(spec, "training") == [(s["strength"], s[quantity]) for s in steps]
+        assert _drawn(spec, "validation") == [(s["strength"], s[f"val_{quantity}"]) for s in steps]
+        least = min(steps, key=lambda step: step["val_loss"])
+        assert _marked(spec) == [least["strength"]]
+        assert spec["layer"][0]["encoding"]["x"]["scale"]["type"] == "log"
+
+
+def test_curves_start_at_zero_and_shares_end_at_one():
+    rows = [_epoch(0), _epoch(1)]
+    loss, accuracy = (charts.curves(rows, q, EPOCHS, "light") for q in ("loss", "accuracy"))
+    for spec in (loss, accuracy):
+        _valid(spec)
+        x, y = (spec["layer"][0]["encoding"][axis] for axis in "xy")
+        assert x["scale"]["domain"] == [0, 1]
+        assert x["title"]
+        assert y["title"]
+    assert loss["layer"][0]["encoding"]["y"]["scale"] == {"domainMin": 0}
+    assert accuracy["layer"][0]["encoding"]["y"]["scale"] == {"domain": [0, 1]}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark", "unknown"])
+def test_training_and_validation_differ_by_more_than_colour(theme):
+    encoding = charts.curves([_epoch(0)], "loss", EPOCHS, theme)["layer"][0]["encoding"]
+    for channel in ("color", "strokeDash"):
+        scale = encoding[channel]["scale"]
+        assert scale["domain"] == ["training", "validation"]
+        assert len({str(value) for value in scale["range"]}) == 2
+
+
+def test_the_two_themes_have_colours_of_their_own():
+    def colours(theme: str) -> list[str]:
+        spec = charts.curves([_epoch(0)], "loss", EPOCHS, theme)
+        return spec["layer"][0]["encoding"]["color"]["scale"]["range"]
+
+    assert not set(colours("light")) & set(colours("dark"))
+
+
+def test_the_best_row_is_the_first_of_the_lowest_validation_loss():
+    rows = [_epoch(0, val_loss=0.7), _epoch(1, val_loss=0.4), _epoch(2, val_loss=0.4)]
+    assert charts.best(rows) == rows[1]
+    assert _marked(charts.curves(rows, "accuracy", EPOCHS, "light")) == [1]
+    assert charts.best([]) is None
+    assert charts.best([_epoch(1, val_loss=None)]) is None
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, None])
+def test_what_is_no_number_is_neither_drawn_nor_best(number):
+    rows = [_epoch(0, val_loss=number), _epoch(1, val_loss=0.4), _epoch(2, loss=number)]
+    assert charts.best(rows) == rows[1]
+    spec = charts.curves(rows, "loss", EPOCHS, "light")
+    _valid(spec)
+    assert [x for x, _ in _drawn(spec, "training")] == [0, 1]
+    assert [x for x, _ in _drawn(spec, "validation")] == [1, 2]
+    words = charts.in_words(rows, "loss")
+    assert "to unknown" in words
+    assert "from unknown" in words
+
+
+def test_a_figure_without_rows_is_valid_and_marks_nothing():
+    spec = charts.curves([], "loss", EPOCHS, "light")
+    _valid(spec)
+    assert _marked(spec) == []
+    assert charts.in_words([], "loss") == "The loss is not known yet."
+
+
+def test_the_words_say_where_the_curves_begin_and_end():
+    rows = [
+        _epoch(0, loss=1.234, val_loss=1.5, accuracy=0.5, val_accuracy=0.4),
+        _epoch(1, loss=0.123, val_loss=0.9, accuracy=0.987, val_accuracy=0.75),
+    ]
+    assert charts.in_words(rows, "loss") == (
+        "Curves of the loss: on training pictures from 1.23 to 0.12,"
+        " on validation pictures from 1.50 to 0.90."
+    )
+    assert "from 50 % to 99 %" in charts.in_words(rows, "accuracy")
+    assert "from 40 % to 75 %" in charts.in_words(rows, "accuracy")
