@@ -6,14 +6,20 @@ import os
 import re
 import shutil
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 
 from app import datasets, jobs, predictor, workshop
@@ -191,3 +197,31 @@ def running(run: Run) -> jobs.Job:
     assert job is not None
     assert jobs.claim(job, "cpu")
     return job
+
+
+@contextmanager
+def serving(routes: Sequence[Route]) -> Iterator[int]:
+    """Serve routes on a free port, which is yielded."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(
+            Starlette(routes=routes), ws="none", lifespan="off", log_level="error"
+        )
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        try:
+            while not server.started:
+                time.sleep(0.01)
+            yield listening.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def get(port: int, path: str, **headers: str) -> tuple[int, HTTPMessage, bytes]:
+    """Ask a server: (status, headers, body)."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
