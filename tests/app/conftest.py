@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from http.client import HTTPConnection, HTTPMessage
 from pathlib import Path
 from typing import Any
@@ -92,11 +93,31 @@ def markup(page: AppTest) -> str:
     return "\n".join(body for body in bodies if not body.startswith("<style>"))
 
 
+def harmless(page: AppTest) -> bool:
+    """Whether nothing on the page runs a script or loads something from elsewhere."""
+
+    class Reader(HTMLParser):
+        found = True
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            foreign = [value for name, value in attrs if name in ("src", "href") and value]
+            self.found &= tag not in ("script", "iframe", "object", "embed", "form")
+            self.found &= not any(name.startswith("on") for name, _ in attrs)
+            self.found &= all(re.match(r"[/#?](?!/)", value) for value in foreign)
+
+    reader = Reader()
+    reader.feed(markup(page))
+    kinds = ("markdown", "caption", "warning", "error", "page_link")
+    elements: list[Any] = [element for kind in kinds for element in page.get(kind)]
+    texts = [re.sub(r"\\.", "", str(element.value)) for element in elements]
+    return bool(reader.found) and not any("](" in text or "<" in text for text in texts)
+
+
 def words(page: AppTest) -> str:
     """Return all that can be read on the page, without markup."""
-    kinds = ("markdown", "caption", "warning", "error", "code", "page_link")
+    kinds = ("markdown", "caption", "warning", "error", "page_link")
     elements: list[Any] = [element for kind in kinds for element in page.get(kind)]
-    rest = [str(element.value) for element in elements]
+    rest = [re.sub(r"\\(\W)", r"\1", str(element.value)) for element in elements]
     labels = [button.label for button in page.button]
     return "\n".join([html.unescape(re.sub(r"<[^>]*>", " ", markup(page))), *rest, *labels])
 

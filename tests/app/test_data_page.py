@@ -1,0 +1,311 @@
+"""The page "data": nothing yet, being read, refused, taken in, with warnings, with odd names."""
+
+import csv
+import html
+import io
+import re
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from app import datasets, importing, jobs, uploads, workshop
+from app.uploads import Upload
+from tests.app.conftest import harmless, markup, press, title, words
+from transfer import store
+from transfer.config import RunConfig
+from transfer.dataset import library
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "![x](https://example.org/x.png)",
+    "**bold** $x$",
+    "قطط",
+    "猫",
+]
+
+
+def _picture(seed: int) -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (40, 30), (seed % 256, seed * 7 % 256, 90)).save(data, "PNG")
+    return data.getvalue()
+
+
+def _zip(
+    path: Path, classes: dict[str, int], *, labels: dict[str, str] | None = None, junk: bool = False
+) -> Path:
+    """Write a zip of so many pictures a folder; `labels` (a CSV) says what the folders hold."""
+    with zipfile.ZipFile(path, "w") as archive:
+        table = io.StringIO()
+        rows = csv.writer(table)
+        rows.writerow(["file", "label"])
+        for number, (folder, count) in enumerate(classes.items()):
+            for i in range(count):
+                archive.writestr(f"{folder}/{i}.png", _picture(number * 50 + i))
+                rows.writerow([f"{folder}/{i}.png", (labels or {}).get(folder, folder)])
+        if labels:
+            archive.writestr("labels.csv", table.getvalue())
+        if junk:
+            archive.writestr("cat/readme.txt", "no picture")
+            archive.writestr("cat/broken.png", _picture(1)[:40])
+    return path
+
+
+def _uploaded(path: Path) -> Upload:
+    """An upload that has arrived; its job waits in the queue."""
+    upload = uploads.begin(path.name, path.stat().st_size)
+    upload.data.write_bytes(path.read_bytes())
+    return uploads.finish(upload.id)
+
+
+def _links(page: AppTest) -> list[Any]:
+    return [link.proto for link in page.get("page_link")[6:]]
+
+
+def test_nothing_yet(open_page):
+    page = open_page("data")
+    assert title(page) == "Show me what to tell apart."
+    assert "Everything stays on this machine" in words(page)
+    assert "transfer_uploader" in {e.proto.component_name for e in page.get("bidi_component")}
+    assert [button.label for button in page.button] == ["Try it with sample pictures"]
+    assert _links(page) == []
+
+
+def test_what_is_here_already_is_a_click_away(open_page, fruit):
+    (link,) = _links(open_page("data"))
+    assert link.label == "**Fruit** · 72 pictures, 3 classes"
+    assert link.query_string == f"data={fruit}"
+
+
+def test_a_good_data_set(open_page, fruit):
+    page = open_page("data", data=fruit)
+    assert title(page) == "72 pictures in 3 classes."
+    assert "All files could be read; none was left out." in words(page)
+    assert not page.warning
+    assert not page.error
+    assert not page.button(key="next").disabled
+    for name in ("apple", "lemon", "lime"):
+        assert f'<span class="class-name">{name}</span>' in markup(page)
+    assert markup(page).count("<img") == 3 * 12
+    assert not page.expander[0].label.endswith("why?")
+
+
+def test_more_pictures_of_a_class(open_page, fruit):
+    page = press(open_page("data", data=fruit), "more:lemon")
+    assert markup(page).count("<img") == 12 + 24 + 12
+    shas = re.findall(r"/192/(\w+)\.jpg", markup(page))
+    assert {p.sha256 for p in datasets.by_class(fruit)["lemon"]} <= set(shas)
+    assert {button.key for button in page.button} >= {"more:apple", "more:lime"}
+    assert "more:lemon" not in {button.key for button in page.button}
+
+
+def test_many_classes_come_in_portions(open_page, tmp_path):
+    source = _zip(tmp_path / "many.zip", {f"class {i:02d}": 4 for i in range(30)})
+    digest = library.import_dataset(source).digest
+    page = open_page("data", data=digest)
+    assert markup(page).count("class-name") == 24
+    assert "class 29" not in markup(page)
+    page.pagination[0].set_value(2).run()
+    assert not page.exception
+    assert markup(page).count("class-name") == 6
+    assert "class 29" in markup(page)
+
+
+@pytest.mark.parametrize("digest", ["nonsense", "0" * 32])
+def test_a_data_set_that_is_not_here(open_page, fruit, digest):
+    page = open_page("data", data=digest)
+    assert title(page) == "These pictures are not here."
+    assert "no longer in the store" in words(page)
+    assert "transfer_uploader" in {e.proto.component_name for e in page.get("bidi_component")}
+    assert [link.query_string for link in _links(page)] == [f"data={fruit}"]
+
+
+def test_what_was_left_out_is_named_with_its_reason(open_page, tmp_path):
+    digest = library.import_dataset(
+        _zip(tmp_path / "p.zip", {"cat": 5, "dog": 5}, junk=True)
+    ).digest
+    page = open_page("data", data=digest)
+    assert title(page) == "10 pictures in 2 classes."
+    assert "2 files left out: the reasons are below." in words(page)
+    assert page.expander[0].label == "2 files left out: why?"
+    table = page.expander[0].dataframe[0].value
+    rows = dict(zip(table["File"], table["Why it was left out"], strict=True))
+    assert rows.keys() == {"cat/readme.txt", "cat/broken.png"}
+    assert all(len(reason) > 10 for reason in rows.values())
+    assert not page.button(key="next").disabled
+
+
+def test_a_small_class_is_warned_of_and_one_can_go_on(open_page, tmp_path):
+    digest = library.import_dataset(_zip(tmp_path / "p.zip", {"cat": 5, "dog": 5, "emu": 2})).digest
+    page = open_page("data", data=digest)
+    (warning,) = page.warning
+    assert "Class 'emu' has 2 pictures; add at least 2 more" in words(page)
+    assert warning.value
+    assert not page.button(key="next").disabled
+
+
+def test_with_one_usable_class_one_cannot_go_on(open_page, tmp_path):
+    source = _zip(tmp_path / "p.zip", {"cat": 5, "dog": 2})
+    digest = library.import_dataset(source, minimum_classes=1).digest
+    page = open_page("data", data=digest)
+    assert page.button(key="next").disabled
+    assert "Expected at least 2 classes with 4 or more pictures each" in words(page)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_name_of_a_class_is_only_ever_text(open_page, tmp_path, name):
+    labels = {"a": name, "c": f"{name}2"}
+    source = _zip(tmp_path / "p.zip", {"a": 4, "b": 4, "c": 1}, labels=labels)
+    digest = library.import_dataset(source).digest
+    assert datasets.index(digest).counts() == {name: 4, "b": 4, f"{name}2": 1}
+    page = open_page("data", data=digest)
+    assert f'<span class="class-name">{html.escape(name)}</span>' in markup(page)
+    assert f'alt="{html.escape(f"{name}: a/0.png")}"' in markup(page)
+    assert f"Class '{name}2' has 1 picture" in words(page)
+    assert harmless(page)
+    advice = press(page, "next")
+    assert html.escape(name) in markup(advice)
+    assert harmless(advice)
+
+
+@pytest.mark.parametrize("name", ["<b>*x*</b>", "![x](https://example.org/x.png)", "قطط 猫"])
+def test_the_name_of_a_data_set_is_only_ever_text(open_page, fruit, name):
+    datasets.rename(fruit, name)
+    (link,) = _links(open_page("data"))
+    assert re.sub(r"\\(.)", r"\1", link.label) == f"**{name}** · 72 pictures, 3 classes"
+    page = open_page("data", data=fruit)
+    assert html.escape(name) in markup(page)
+    assert harmless(page)
+    press(page, "delete")
+    assert f"'{name}' goes from this machine for good" in words(page)
+    assert harmless(page)
+
+
+def _name_box(page: AppTest) -> Any:
+    (box,) = [box for box in page.text_input if box.label == "Name"]
+    return box
+
+
+def test_renaming(open_page, fruit):
+    page = open_page("data", data=fruit)
+    assert _name_box(page).value == "Fruit"
+    _name_box(page).set_value("Green ones").run()
+    assert not page.exception
+    assert datasets.name(fruit) == "Green ones"
+    assert "Green ones: look them over" in words(page)
+
+
+@pytest.mark.parametrize("typed", ["Fruit ", "  Fruit", "Fr\u00a0uit"])
+def test_a_name_with_odd_spaces_settles(open_page, fruit, typed):
+    page = open_page("data", data=fruit)
+    _name_box(page).set_value(typed).run(timeout=10)
+    assert not page.exception
+    assert datasets.name(fruit) == " ".join(typed.split())
+
+
+def test_an_empty_name_is_refused_and_the_old_one_stays(open_page, fruit):
+    page = open_page("data", data=fruit)
+    _name_box(page).set_value("   ").run()
+    assert "needs a name" in words(page)
+    assert datasets.name(fruit) == "Fruit"
+
+
+def test_deleting_says_what_goes_and_leaves_for_the_first_page(open_page, fruit):
+    workshop.start(RunConfig(dataset=fruit, backbone="builtin", image_size=96), "My run")
+    page = open_page("data", data=fruit)
+    assert "The results of 'My run' keep their numbers, but lose their pictures." in words(page)
+    press(page, "delete")
+    assert "'Fruit' goes from this machine for good and frees" in words(page)
+    assert (store.home() / "datasets" / fruit).is_dir()
+    page.button(key="delete").click()  # keeps the dialog open, as it is for a browser
+    press(page, "really")
+    assert not (store.home() / "datasets" / fruit).exists()
+    assert title(page) == "Show me what to tell apart."
+    assert page.query_params == {}
+    assert _links(page) == []
+
+
+def test_an_upload_that_waits_says_so_and_then_how_far_it_is(open_page, sample_zip):
+    upload = _uploaded(sample_zip)
+    page = open_page("data", upload=upload.id)
+    assert title(page) == "Reading fruit.zip"
+    assert "Waiting for its turn: place 1 of 1." in words(page)
+    job = jobs.latest("import", upload.id)
+    assert job
+    jobs.claim(job, "import 1")
+    page.run()
+    assert "Unpacking and looking for pictures" in words(page)
+    uploads.save(replace(upload, state="reading", done=18, total=72, created=time.time() - 10))
+    page.run()
+    assert re.search(r"18 of 72 pictures, .* left\.", words(page))
+    assert 'aria-valuenow="25"' in markup(page)
+
+
+def test_an_upload_that_is_being_read_is_found_again_on_the_first_page(open_page, sample_zip):
+    upload = _uploaded(sample_zip)
+    (link,) = _links(open_page("data"))
+    assert link.query_string == f"upload={upload.id}"
+    assert re.sub(r"\\(.)", r"\1", link.label) == "Being read now: fruit.zip"
+
+
+def test_when_it_is_read_the_page_shows_it(open_page, sample_zip):
+    upload = _uploaded(sample_zip)
+    page = open_page("data", upload=upload.id)
+    digest = importing.take_in(upload.id).digest
+    page.run()
+    assert not page.exception
+    assert page.query_params == {"data": digest}
+    assert title(page) == "72 pictures in 3 classes."
+    assert "fruit: look them over" in words(page)
+
+
+def test_an_upload_that_is_refused_says_why_and_offers_another(open_page, tmp_path):
+    path = tmp_path / "*odd*.zip"
+    path.write_bytes(b"no zip at all")
+    upload = _uploaded(path)
+    page = open_page("data", upload=upload.id)
+    importing.take_in(upload.id)
+    page.run()
+    assert not page.exception
+    assert title(page) == "These pictures could not be taken in."
+    assert "*odd*.zip" in words(page)
+    assert "*" not in re.sub(r"\\.", "", str(page.error[0].value))
+    assert "transfer_uploader" in {e.proto.component_name for e in page.get("bidi_component")}
+
+
+def test_an_upload_whose_reading_died_does_not_wait_for_ever(open_page, sample_zip):
+    upload = _uploaded(sample_zip)
+    uploads.save(replace(upload, state="reading", done=3, total=72))
+    job = jobs.latest("import", upload.id)
+    assert job
+    jobs.claim(job, "import 1")
+    page = open_page("data", upload=upload.id)
+    jobs.settle(job, "failed", "This computer ran out of memory.")
+    page.run()
+    assert not page.exception
+    assert title(page) == "These pictures could not be taken in."
+    assert "ran out of memory" in words(page)
+
+
+@pytest.mark.parametrize("upload_id", ["nonsense", "0" * 16, "../runs", "<b>"])
+def test_an_upload_that_is_gone(open_page, upload_id):
+    page = open_page("data", upload=upload_id)
+    assert title(page) == "This upload is gone."
+    assert "no longer known" in words(page)
+    assert "transfer_uploader" in {e.proto.component_name for e in page.get("bidi_component")}
+
+
+def test_a_cancelled_upload_ends_the_waiting(open_page, sample_zip):
+    upload = _uploaded(sample_zip)
+    page = open_page("data", upload=upload.id)
+    uploads.cancel(upload.id)
+    page.run()
+    assert not page.exception
+    assert title(page) == "This upload is gone."
+    assert _links(open_page("data")) == []
