@@ -17,15 +17,14 @@ It is made and checked anew from the model that was looked through.
 import filecmp
 import json
 import re
-import secrets
 import shutil
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from app import datasets, foreign, jobs, packing, workshop
+from app.foreign import OnProgress
 from app.packing import BundleError, Entries
 from transfer import __version__, store
 from transfer.dataset import archive, importer, names
@@ -35,8 +34,6 @@ from transfer.errors import DataError
 from transfer.runs import Run
 
 FORMAT = 1
-ENDING = ".transfer-run.zip"
-INCOMING = ".incoming-"  # what is being brought in, beside the files to take away
 TRUST = (
     "A model is a program, not only figures. A run that comes in is looked through, but no look is"
     " a proof. Only bring in what comes from somebody you trust."
@@ -54,8 +51,9 @@ _RUN_FILES = (
 _NEEDED = {f"run/{name}" for name in ("config.json", "split.json", "result.json", "model.keras")}
 _IDENTITY = ("config.json", "split.json", "answers.npz", "model.keras")  # equal: the same run
 _PICTURE = re.compile(r"dataset/images/[0-9a-f]{64}\.png")
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _MODEL_BYTES = 8 * 1024**3
+_OTHER_ENTRIES = 4  # the mark, the facts, and two about the data set
 
 
 def packed(kind: str, run_id: str) -> Path:
@@ -70,10 +68,8 @@ def packed(kind: str, run_id: str) -> Path:
     """
     run = _finished(run_id)
     if kind == "model":
-        return packing.up_to_date(run.folder / "savedmodel.zip", _model_entries(run))
+        return packing.up_to_date(packing.model_file(run_id), _model_entries(run))
     if kind == "run":
-        entries = {**_run_entries(run), **_dataset_entries(run.config().dataset)}
-        target = folder() / f"{run_id}{ENDING}"
 
         def write(zipped: zipfile.ZipFile, entries: Entries) -> None:
             zipped.writestr(_MARK, _NOTE)
@@ -88,45 +84,61 @@ def packed(kind: str, run_id: str) -> Path:
             }
             zipped.writestr(_FACTS, json.dumps(facts, ensure_ascii=False))
 
-        return packing.up_to_date(target, entries, write)
+        return packing.up_to_date(packing.run_file(run_id), _whole(run), write)
     raise BundleError(f"There is nothing of the kind '{kind}' to take away. Open the page again.")
 
 
-def bring_in(path: Path) -> str:
+def size(run_id: str) -> int:
+    """Return the bytes of the file of a whole run, without making it.
+
+    Raises:
+        BundleError: the run cannot be taken away, and why.
+    """
+    return sum(path.stat().st_size for path in _whole(_finished(run_id)).values())
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a file says that it is a run: the first entry of the zip is ours."""
+    with path.open("rb") as file:
+        start = file.read(30 + len(_MARK))
+    return start[:4] == b"PK\x03\x04" and start[30:] == _MARK.encode()
+
+
+def bring_in(path: Path, on_progress: OnProgress = lambda _done, _total: None) -> str:
     """Take the file of a run in, with its data set, and return the id of the run here.
 
     A run that is here already is found. The caller has told the user what `TRUST` says.
+
+    Args:
+        path: the file.
+        on_progress: called with (pictures looked at, pictures in all).
 
     Raises:
         BundleError: the file is no run, is damaged or holds what does not belong there, or the
             disk is full. Nothing of it stays.
     """
     try:
-        if not _is_bundle(path):
+        if not is_bundle(path):
             raise BundleError(
-                "This file is not a run that was taken away from this app: a file with a name like"
-                f" 'my-run{ENDING}' was expected, as it was downloaded. Pictures belong on the page"
-                " 'Data'."
+                "This file is not a run that was taken away from this app: expected was a file with"
+                f" a name like 'my-run{packing.ENDING}', as it was downloaded. Pictures belong on"
+                " the page 'Data'."
             )
-        folder().mkdir(parents=True, exist_ok=True)
+        packing.folder().mkdir(parents=True, exist_ok=True)
         packing.need_space(path.stat().st_size)
         with tempfile.TemporaryDirectory(
-            dir=folder(), prefix=INCOMING, ignore_cleanup_errors=True
+            dir=packing.folder(), prefix=packing.INCOMING, ignore_cleanup_errors=True
         ) as work:
             facts = _unpack(path, Path(work))
             try:
-                index = foreign.check_dataset(Path(work) / "dataset", facts["dataset"])
+                root = Path(work) / "dataset"
+                index = foreign.check_dataset(root, facts["dataset"], on_progress)
                 foreign.check_run(Run(Path(work) / "run"), index)
             except foreign.SuspiciousError as error:
                 raise _refused(str(error)) from error
             return _place(Run(Path(work) / "run"), index, facts["run"])
     except OSError as error:
         raise packing.not_stored(error) from error
-
-
-def folder() -> Path:
-    """Return where the files of whole runs are kept, once they were asked for."""
-    return store.home() / "bundles"
 
 
 def _finished(run_id: str) -> Run:
@@ -150,6 +162,10 @@ def _model_entries(run: Run) -> Entries:
     return {f"savedmodel/{path.relative_to(run.export_folder)}": path for path in inside}
 
 
+def _whole(run: Run) -> Entries:
+    return {**_run_entries(run), **_dataset_entries(run.config().dataset)}
+
+
 def _run_entries(run: Run) -> Entries:
     inside = {f"run/{name}": run.folder / name for name in _RUN_FILES}
     return {name: path for name, path in inside.items() if path.is_file()}
@@ -167,30 +183,24 @@ def _dataset_entries(digest: str) -> Entries:
     return {name: path for name, path in inside.items() if path.is_file()}
 
 
-def _is_bundle(path: Path) -> bool:
-    """Whether the first entry of the zip is ours: what is not ours is told at once."""
-    with path.open("rb") as file:
-        start = file.read(30 + len(_MARK))
-    return start[:4] == b"PK\x03\x04" and start[30:] == _MARK.encode()
-
-
 def _unpack(path: Path, work: Path) -> dict[str, Any]:
     """Unpack into `work`/run and `work`/dataset exactly what the file says that it holds."""
     # Nothing is compressed in a file of ours: there is no more in it than its own size.
-    limits = Limits(total_bytes=path.stat().st_size, file_bytes=_MODEL_BYTES)
+    entries = Limits.entries + len(_RUN_FILES) + _OTHER_ENTRIES
+    limits = Limits(entries, total_bytes=path.stat().st_size, file_bytes=_MODEL_BYTES)
     try:
         upload = archive.unpack(path, work / "files", limits)
         reasons = [f"'{item.file}': {item.reason}" for item in upload.rejected] + [*upload.notes]
         found = {file.name: file for file in upload.files}
         if reasons or _FACTS not in found:
             raise _refused(reasons[0] if reasons else f"'{_FACTS}' is missing")
-        facts = foreign.read_facts(found.pop(_FACTS).path, FORMAT)
+        facts = foreign.read_facts(found.pop(_FACTS).path.rename(work / _FACTS), FORMAT)
     except foreign.SuspiciousError as error:
         raise _refused(str(error)) from error
     except DataError as error:
         raise _refused(f"reading it says: {error}") from error
     listed = facts["files"]
-    del found[_MARK]
+    found.pop(_MARK, None)
     if wrong := [name for name in {*found, *listed} if not _belongs(name)]:
         raise _refused(f"'{names.shown(min(wrong))}' does not belong in a run")
     if missing := (_NEEDED | set(listed)) - set(found):
@@ -219,7 +229,7 @@ def _place(made: Run, index: ImageIndex, run_id: str) -> str:
         if twin := _twin(made):
             return twin
         if not _ID.fullmatch(run_id) or workshop.run(run_id).folder.exists():
-            run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+            run_id = workshop.new_id()
         place = workshop.run(run_id).folder
         made.write("result", {**made.result(), "run": str(place)})
         made.write("about", about)

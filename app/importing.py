@@ -1,8 +1,9 @@
-"""Turn one upload that has arrived into a data set: `python -m app.importing UPLOAD_ID`.
+"""Turn one upload that has arrived into a data set or a run: `python -m app.importing ID`.
 
 A job of its own, so that it may be killed: started again, it begins anew with the same bytes. How
 far it is stands in the upload's `upload.json`. The last line of standard output is one JSON object:
-{"digest": ...} or {"error": "a sentence"}. `sample` in place of an id takes in the sample pictures.
+{"digest": ...}, with "run" where it is one, or {"error": "a sentence"}. `sample` in place of an id
+takes in the sample pictures.
 """
 
 import json
@@ -15,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app import datasets, uploads
+from app import bundles, datasets, uploads, workshop
 from app.uploads import Upload
 from transfer.dataset import layout, library
 from transfer.errors import DataError, TransferError
@@ -35,11 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         upload = take_in(asked)
     except TransferError as error:
         return _tell(error=str(error))
-    return _tell(error=upload.error) if upload.error else _tell(digest=upload.digest)
+    if upload.error:
+        return _tell(error=upload.error)
+    return _tell(digest=upload.digest, **{"run": upload.run} if upload.run else {})
 
 
 def take_in(upload_id: str) -> Upload:
-    """Make a data set of an upload, and return the upload as it stands then: done or failed.
+    """Make of an upload what it is for, and return the upload as it stands then: done or failed.
 
     Raises:
         UnknownUploadError: there is no such upload, or it was cancelled meanwhile.
@@ -78,9 +81,8 @@ def _outcome(upload: Upload) -> Upload:
     """Read the upload; its errors become part of it."""
     progress = _Progress(uploads.save(replace(upload, state="reading", done=0, total=0)))
     try:
-        source = _named(upload)
-        _refuse_single(source)
-        index = library.import_dataset(source, on_progress=progress)
+        become = _run if upload.purpose == "run" else _data_set
+        return become(_named(upload), progress)
     except uploads.UnknownUploadError:
         raise
     except TransferError as error:
@@ -89,11 +91,16 @@ def _outcome(upload: Upload) -> Upload:
         # The log gets the details; the page says what it means.
         traceback.print_exc()
         error = (
-            f"'{upload.name}' could not be read because of a mistake in this app, not in the"
-            " pictures. Nothing else was lost. Try again; if it stays, try with fewer pictures."
+            f"'{upload.name}' could not be read because of a mistake in this app, not in your"
+            " file. Nothing else was lost. Try again; if it stays, try with fewer pictures."
         )
         return replace(progress.upload, state="failed", error=error)
-    datasets.describe(index.digest, title(upload.name))
+
+
+def _data_set(source: Path, progress: _Progress) -> Upload:
+    _refuse_single(source)
+    index = library.import_dataset(source, on_progress=progress)
+    datasets.describe(index.digest, title(progress.upload.name))
     total = len(index.pictures)
     return replace(
         progress.upload,
@@ -103,6 +110,12 @@ def _outcome(upload: Upload) -> Upload:
         total=total,
         warnings=index.warnings,
     )
+
+
+def _run(source: Path, progress: _Progress) -> Upload:
+    run_id = bundles.bring_in(source, progress)
+    digest = workshop.run(run_id).config().dataset
+    return replace(progress.upload, state="done", digest=digest, run=run_id)
 
 
 def _named(upload: Upload) -> Path:
@@ -117,11 +130,16 @@ def _named(upload: Upload) -> Path:
 
 
 def _refuse_single(source: Path) -> None:
-    """Say what to do where a single file was sent that is no archive.
+    """Say what to do where a single file was sent that holds no data set.
 
     Raises:
-        DataError: it is a table or a picture.
+        DataError: it is a table, a picture or a run.
     """
+    if bundles.is_bundle(source):
+        raise DataError(
+            f"'{source.name}' is a run that was taken away from this app, not a data set. Bring it"
+            " in on the page 'Runs'."
+        )
     if source.suffix.lower() == ".csv":
         raise DataError(
             f"'{source.name}' is a table without its pictures. Put it into the folder with the"

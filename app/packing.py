@@ -1,4 +1,8 @@
-"""Zips of files in the store, made when they are asked for and kept while those files stay."""
+"""Zips of files in the store, made when they are asked for and kept while those files stay.
+
+STORE/bundles/<run>.transfer-run.zip    a whole run (see `bundles`)
+RUN/savedmodel.zip                      its exported model
+"""
 
 import errno
 import hashlib
@@ -9,21 +13,40 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from app import uploads, words
+from app import uploads, words, workshop
+from transfer import store
 from transfer.errors import TransferError
 
 Entries = dict[str, Path]  # name in the zip -> file
 Write = Callable[[zipfile.ZipFile, Entries], None]
 
+ENDING = ".transfer-run.zip"
+INCOMING = ".incoming-"  # what is being brought in, beside the files to take away
+PARTIAL = ".packing-"
+
 _BLOCK = 1 << 20
 _SPARE_BYTES = 200_000_000  # of disk, beside what is written
-_PREFIX = ".packing-"
 
 _packing: dict[Path, threading.Lock] = {}
 
 
 class BundleError(TransferError):
     """A run cannot be taken away, or brought in, as asked."""
+
+
+def folder() -> Path:
+    """Return where the files of whole runs are kept, once they were asked for."""
+    return store.home() / "bundles"
+
+
+def run_file(run_id: str) -> Path:
+    """Return where the file of a whole run is, if it was asked for."""
+    return folder() / f"{run_id}{ENDING}"
+
+
+def model_file(run_id: str) -> Path:
+    """Return where the zip of a run's exported model is, if it was asked for."""
+    return workshop.run(run_id).folder / "savedmodel.zip"
 
 
 def up_to_date(target: Path, entries: Entries, write: Write | None = None) -> Path:
@@ -84,7 +107,7 @@ def _make(target: Path, entries: Entries, write: Write, stamp: bytes) -> None:
     need_space(sum(path.stat().st_size for path in entries.values()))
     target.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own: two servers may be at it at once.
-    partial = target.with_name(f"{_PREFIX}{secrets.token_hex(4)}")
+    partial = target.with_name(f"{PARTIAL}{secrets.token_hex(4)}")
     try:
         with zipfile.ZipFile(partial, "w") as zipped:  # stored: weights and PNGs do not shrink
             zipped.comment = stamp

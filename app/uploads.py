@@ -1,4 +1,4 @@
-"""Uploads on their way to becoming data sets: bytes arrive in pieces, in order, straight on disk.
+"""Uploads on their way into the store: bytes arrive in pieces, in order, straight on disk.
 
     STORE/uploads/<id>/
         upload.json      what is known of it (`Upload`); replaced as a whole
@@ -6,6 +6,7 @@
         source/<name>    the same file, under its own name, once it is being read
 
 What arrived stays when a connection breaks: the sender asks how far it got and goes on from there.
+An upload is meant to become a data set, or a run that was taken away elsewhere: its purpose says.
 """
 
 import asyncio
@@ -35,7 +36,12 @@ _NAME_BYTES = 200  # a file system takes 255
 _ID = re.compile(r"[0-9a-f]{16}")
 _UNFINISHED_SECONDS, _FINISHED_SECONDS = 2 * 24 * 3600, 24 * 3600
 _FINISHING = threading.Lock()
+_INSTEAD = {
+    "data": "Choose a zip or a folder with pictures in it.",
+    "run": "Choose the file of a run as it was downloaded.",
+}
 
+Purpose = Literal["data", "run"]
 State = Literal["receiving", "queued", "reading", "done", "failed"]
 
 
@@ -71,8 +77,10 @@ class Upload:
     name: str  # made harmless
     size: int
     created: float  # unix seconds
+    purpose: Purpose = "data"
     state: State = "receiving"
-    digest: str | None = None  # of the data set that it became
+    digest: str | None = None  # of the data set that it became, or brought with it
+    run: str | None = None  # the id of the run that it became
     error: str | None = None
     done: int = 0  # pictures read so far
     total: int = 0
@@ -108,12 +116,13 @@ class Upload:
         return {**asdict(self), "received": self.received}
 
 
-def begin(name: str, size: int, *, free: int | None = None) -> Upload:
+def begin(name: str, size: int, *, purpose: Purpose = "data", free: int | None = None) -> Upload:
     """Make room for a new upload.
 
     Args:
         name: the file's own name.
         size: its bytes.
+        purpose: what is to become of it: a data set, or a run.
         free: bytes free on the disk; None asks the disk.
 
     Raises:
@@ -124,7 +133,7 @@ def begin(name: str, size: int, *, free: int | None = None) -> Upload:
     sweep()
     name = safe_name(name)
     if size <= 0:
-        raise UploadError(f"'{name}' is empty. Choose a zip or a folder with pictures in it.")
+        raise UploadError(f"'{name}' is empty. {_INSTEAD[purpose]}")
     if size > MOST_BYTES:
         raise TooLargeError(
             f"'{name}' has {amount(size)}; at most {amount(MOST_BYTES)} are read at once. Split it"
@@ -138,7 +147,7 @@ def begin(name: str, size: int, *, free: int | None = None) -> Upload:
             f" {amount(free)} are free on this machine. Delete data sets or runs that are no longer"
             " needed, then try again."
         )
-    upload = Upload(secrets.token_hex(8), name, size, created=time.time())
+    upload = Upload(secrets.token_hex(8), name, size, time.time(), purpose)
     upload.folder.mkdir(parents=True)
     upload.data.touch()
     save(upload)

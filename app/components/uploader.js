@@ -12,6 +12,7 @@ const SPEED_WINDOW = 15_000; // milliseconds over which the speed is measured
 const PICTURE = /\.(jpe?g|jpe|jfif|png|webp|bmp|gif|tiff?)$/i;
 const ARCHIVE = /\.(zip|tar|gz|tgz|bz2|tbz2|xz|txz)$/i;
 const TABLE = /\.csv$/i;
+const RUN = /\.zip$/i;
 const HIDDEN = /^(\..*|__macosx|thumbs\.db|desktop\.ini)$/i;
 
 // By the component's key. Kept outside the mounted element: an upload goes on while Streamlit
@@ -46,8 +47,9 @@ class Uploader {
   }
 
   show(mount, data) {
-    Object.assign(this, { mount, texts: data.texts, token: data.token });
-    wire(this, mount.root);
+    const { texts, token, purpose } = data;
+    Object.assign(this, { mount, texts, token, purpose });
+    wire(this, mount.root, data.accept);
     this.render();
     this.report();
   }
@@ -132,6 +134,10 @@ class Uploader {
     if (!entries.length) return this.refuse("nothing");
     const loose = entries.filter(({ path }) => !path.includes("/"));
     const { path, file } = entries[0];
+    if (this.purpose === "run") {
+      const one = entries.length === 1 && loose.length === 1 && RUN.test(path);
+      return one ? this.send(file.name, file, entries) : this.refuse("no_run");
+    }
     if (entries.length === 1 && (loose.length || ARCHIVE.test(path))) {
       if (PICTURE.test(path)) return this.refuse("one_picture", { name: path });
       if (TABLE.test(path)) return this.refuse("lone_table", { name: path });
@@ -158,7 +164,8 @@ class Uploader {
     this.turn("sending");
     try {
       if (!this.id) {
-        const asked = JSON.stringify({ name: this.name, size: this.body.size });
+        const { name, purpose } = this;
+        const asked = JSON.stringify({ name, size: this.body.size, purpose });
         this.id = (await this.insist(() => this.ask("POST", "", asked))).id;
       }
       do {
@@ -283,7 +290,7 @@ function address(path) {
 
 // What is shown.
 
-function wire(uploader, root) {
+function wire(uploader, root, accept) {
   const part = (name) => root.querySelector(`.${name}`);
   const area = part("area");
   for (const kind of ["files", "folder"]) {
@@ -295,7 +302,10 @@ function wire(uploader, root) {
       uploader.take(files.map((file) => ({ path: file.webkitRelativePath || file.name, file })));
     };
   }
-  part("choose-folder").hidden = !("webkitdirectory" in part("input-folder"));
+  const several = uploader.purpose === "data";
+  Object.assign(part("input-files"), { accept, multiple: several });
+  part("choose-folder").hidden = !(several && "webkitdirectory" in part("input-folder"));
+  part("sign").toggleAttribute("hidden", !several);
   part("continue").onclick = () => uploader.go();
   part("cancel").onclick = () => uploader.cancel();
   const over = (event, value) => {

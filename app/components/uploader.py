@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from app.routes import uploads
+from app.uploads import Purpose
 
 _FOLDER = Path(__file__).parent
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -55,6 +57,27 @@ _TEXTS = {
     " it, then choose it again.",
     "changed": "'{name}' was changed, moved or deleted while it was being sent. Choose the pictures"
     " again.",
+    "no_run": "That is not the file of a run. Choose one file with a name like"
+    " 'my-run.transfer-run.zip', as it was downloaded: do not unpack it.",
+}
+_RUN_TEXTS = {
+    "parts": {
+        **_TEXTS["parts"],
+        "title": "Drop the file of a run here",
+        "hint": "One file with a name like 'my-run.transfer-run.zip', as it was downloaded where"
+        " the run was made. It stays on this machine.",
+        "choose-files": "Choose the file of a run",
+    },
+    "nothing": "There is no file in it. Choose the file of a run, not a folder.",
+    "no_files": "That was no file. Drop the file of a run here.",
+    "changed": "'{name}' was changed, moved or deleted while it was being sent. Choose it again.",
+}
+_PURPOSES: dict[Purpose, dict[str, Any]] = {
+    "data": {
+        "texts": _TEXTS,
+        "accept": ".zip,.tar,.gz,.tgz,.bz2,.tbz2,.xz,.txz,.csv,image/*",
+    },
+    "run": {"texts": _TEXTS | _RUN_TEXTS, "accept": ".zip"},
 }
 
 _HTML = """
@@ -75,8 +98,7 @@ _HTML = """
         <button type="button" class="choose-files"></button>
         <button type="button" class="choose-folder"></button>
       </div>
-      <input type="file" class="input-files" multiple hidden
-             accept=".zip,.tar,.gz,.tgz,.bz2,.tbz2,.xz,.txz,.csv,image/*">
+      <input type="file" class="input-files" multiple hidden>
       <input type="file" class="input-folder" webkitdirectory multiple hidden>
     </div>
     <div class="work" hidden>
@@ -116,13 +138,14 @@ _mount = st.components.v2.component(
 )
 
 
-def uploader(key: str) -> str | None:
+def uploader(key: str, purpose: Purpose = "data") -> str | None:
     """Show the upload area; return the id of an upload that has just arrived, in one run only.
 
     Args:
         key: tells this area from others; an upload goes on while no page shows it.
+        purpose: "data" takes pictures, "run" the file of a run.
     """
-    data = {"key": key, "token": uploads.token(), "texts": _TEXTS}
+    data = {"key": key, "token": uploads.token(), "purpose": purpose, **_PURPOSES[purpose]}
     # A renewal only reruns the page: `data` then brings a fresh token.
     result = _mount(key=key, data=data, on_uploaded_change=_nothing, on_renewal_change=_nothing)
     found = result.get("uploaded")

@@ -1,6 +1,6 @@
 """The way of an upload's bytes from the browser to the disk.
 
-    POST   /api/uploads {name, size}     begin
+    POST   /api/uploads {name, size}     begin; with {purpose: "run"} for the file of a run
     PUT    /api/uploads/{id}?offset=N    a piece, as the raw body
     GET    /api/uploads/{id}             how far it is
     POST   /api/uploads/{id}/finish      all is here: read it
@@ -55,8 +55,10 @@ def routes(free_bytes: Callable[[], int] = uploads.free_bytes) -> list[Route]:
     """
 
     async def begin(request: Request) -> Response:
-        name, size = await _asked(request)
-        upload = await asyncio.to_thread(uploads.begin, name, size, free=free_bytes())
+        name, size, purpose = await _asked(request)
+        upload = await asyncio.to_thread(
+            uploads.begin, name, size, purpose=purpose, free=free_bytes()
+        )
         return JSONResponse(upload.to_json(), 201)
 
     one = "/api/uploads/{id}"
@@ -134,8 +136,8 @@ def _refusal(error: TransferError) -> Response:
     return JSONResponse(content, status)
 
 
-async def _asked(request: Request) -> tuple[str, int]:
-    """Return the name and size of the upload that is to begin."""
+async def _asked(request: Request) -> tuple[str, int, uploads.Purpose]:
+    """Return the name, the size and the purpose of the upload that is to begin."""
     body = bytearray()
     async for block in request.stream():
         body += block
@@ -143,12 +145,14 @@ async def _asked(request: Request) -> tuple[str, int]:
             raise uploads.TooLargeError("Only the name and the size are expected here.")
     try:
         value = json.loads(body)
-        name, size = value["name"], value["size"]
+        name, size, purpose = value["name"], value["size"], value.get("purpose", "data")
     except (ValueError, TypeError, KeyError, RecursionError):
-        name, size = None, None
+        name, size, purpose = None, None, None
     if not isinstance(name, str) or not isinstance(size, int) or isinstance(size, bool):
         raise uploads.UploadError('An upload begins with {"name": text, "size": bytes}.')
-    return name, size
+    if purpose not in ("data", "run"):
+        raise uploads.UploadError('The purpose of an upload is "data" or "run".')
+    return name, size, purpose
 
 
 async def _drain(body: AsyncIterator[bytes]) -> None:

@@ -1,0 +1,85 @@
+"""Read JSON from elsewhere: it must have the shape that is expected, or it is not read at all.
+
+A shape is a type, None, (one, or the other), [shape of each] or {key: shape}, where other keys may
+be there too; with `EACH` as its key, any keys. A float is finite, an int may stand for it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from transfer.errors import TransferError
+
+EACH = ""
+MOST_BYTES = 64 * 1024**2  # of one file
+
+
+class SuspiciousError(TransferError):
+    """Something is not as this app writes it; the message is the reason alone, for a sentence."""
+
+
+def expect(right: bool, reason: str) -> None:
+    """Check something.
+
+    Raises:
+        SuspiciousError: it is not right.
+    """
+    if not right:
+        raise SuspiciousError(reason)
+
+
+def read(path: Path) -> Any:
+    """Return the JSON of a file.
+
+    Raises:
+        SuspiciousError: it is missing, too large or no JSON.
+    """
+    if not path.is_file() or path.stat().st_size > MOST_BYTES:
+        raise SuspiciousError(f"'{path.name}' is missing or too large")
+    return parsed(path.read_bytes(), path.name)
+
+
+def parsed(data: bytes, name: str) -> Any:
+    """Return the value that JSON stands for; `name` is for the message.
+
+    Raises:
+        SuspiciousError: it is no JSON, or cannot be written again.
+    """
+    try:
+        value = json.loads(data)
+        json.dumps(value, ensure_ascii=False).encode()  # halves of characters cannot be written
+    except (ValueError, RecursionError):
+        raise SuspiciousError(f"'{name}' is not JSON") from None
+    return value
+
+
+def check(value: Any, shape: Any, name: str) -> None:
+    """Check the shape of a value; `name` is for the message.
+
+    Raises:
+        SuspiciousError: it has another one.
+    """
+    expect(fits(value, shape), f"'{name}' has another form than expected")
+
+
+def fits(value: Any, shape: Any) -> bool:
+    """Return whether a value has this shape."""
+    if shape is None or shape is type(None):
+        return value is None
+    if isinstance(shape, tuple):
+        return any(fits(value, one) for one in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(item, shape[0]) for item in value)
+    if isinstance(shape, dict):
+        return isinstance(value, dict) and _fits_keys(value, shape)
+    if shape is bool or isinstance(value, bool):
+        return isinstance(value, bool) and shape is bool
+    if shape is float:
+        return isinstance(value, int | float) and abs(value) < 1e300  # finite
+    return isinstance(value, shape)
+
+
+def _fits_keys(value: dict[str, Any], shape: dict[str, Any]) -> bool:
+    if EACH in shape:
+        return all(fits(item, shape[EACH]) for item in value.values())
+    return all(key in value and fits(value[key], inner) for key, inner in shape.items())
