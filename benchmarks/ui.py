@@ -22,7 +22,7 @@ import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,9 @@ def served(home: Path) -> Iterator[tuple[str, int]]:
             cwd=ROOT, env=environment, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        yield _answering(f"http://127.0.0.1:{port}"), process.pid
+        if not _answers(f"http://127.0.0.1:{port}", process):
+            sys.exit(f"The server does not answer: {(home / 'server.log').read_text()}")
+        yield f"http://127.0.0.1:{port}", process.pid
     finally:
         process.terminate()
         process.wait()
@@ -149,9 +151,10 @@ def measure(browser: Browser, home: Path, options: argparse.Namespace) -> dict[s
     write_pictures(pictures, options.pictures)
     with served(home) as (address, pid):
         page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
-        page.set_default_timeout(600_000)
+        page.set_default_timeout(300_000)
         page.goto(address)
         page.locator(".input-files").set_input_files(pictures)
+        page.wait_for_url("**data=**")
         page.locator("[class*=st-key-primary_] button").click()
         page.get_by_role("button", name="Start training").click()
         page.wait_for_url("**/train?**")
@@ -184,14 +187,16 @@ def main() -> None:
     print(json.dumps({"pictures": options.pictures, "load_before": load, **found}))
 
 
-def _answering(address: str) -> str:
+def _answers(address: str, server: subprocess.Popen[bytes]) -> bool:
+    """Wait until the server answers; False where it ends or takes more than two minutes."""
     for _ in range(240):
-        try:
+        with suppress(OSError):
             urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
-            return address
-        except OSError:
-            time.sleep(0.5)
-    sys.exit("The server does not answer.")
+            return True
+        if server.poll() is not None:
+            return False
+        time.sleep(0.5)
+    return False
 
 
 def _settled(page: Page) -> None:
