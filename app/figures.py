@@ -19,6 +19,9 @@ from transfer.runs import Run
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would reckon what begins like this
 
+# Strategies whose kept model, once chosen and measured, learns from the validation pictures too.
+REFITTED = ("linear_top",)
+
 _OLDER = (
     "This run is of an older version, which kept no answers of single pictures: train it again to"
     " see them."
@@ -260,7 +263,7 @@ def _read(folder: str, _: int, __: int) -> Figures:
         digest=digest,
         answers=_answers(index, classes, positions, probabilities),
         probabilities=probabilities,
-        taught=_taught(run, index, classes),
+        taught=_taught(run, index, classes, result["shipped"]),
     )
 
 
@@ -277,11 +280,16 @@ def _answers(
     return tuple(found)
 
 
-def _taught(run: Run, index: ImageIndex, classes: tuple[str, ...]) -> tuple[int, ...] | None:
+def _taught(
+    run: Run, index: ImageIndex, classes: tuple[str, ...], strategy: str
+) -> tuple[int, ...] | None:
     parts = run.read("split")
-    if not parts or max(parts["train"], default=-1) >= len(index.pictures):
+    if not parts:
         return None
-    counts = Counter(index.pictures[position].label for position in parts["train"])
+    learned = [*parts["train"], *(parts["val"] if strategy in REFITTED else ())]
+    if max(learned, default=-1) >= len(index.pictures):
+        return None
+    counts = Counter(index.pictures[position].label for position in learned)
     return tuple(counts[name] for name in classes)
 
 

@@ -13,12 +13,13 @@ from transfer.evaluation import Accuracy
 ALL_UP_TO = 30  # classes; of more, only those that are confused most are drawn at first
 FIRST = 20
 BESIDE = 12  # up to so many, pictures fit beside the matrix
-_ROOMY = 4  # up to so many, percentages fit into the cells and names above the columns
+ROOMY = 4  # up to so many, percentages fit into the cells and names above the columns
 LEGEND = (
-    '<p class="quiet small legend"><span class="swatch hit"></span>right'
+    '<p class="quiet small legend">Rows: the label. Columns: what it said.<br>'
+    '<span class="swatch hit"></span>right'
     ' <span class="swatch miss"></span>mistakes: the stronger, the larger the share of the row</p>'
 )
-_SIDES = {_ROOMY: "roomy", 8: "wide", BESIDE: "middling", ALL_UP_TO: "dense"}
+_SIDES = {ROOMY: "roomy", 8: "wide", BESIDE: "middling", ALL_UP_TO: "dense"}
 
 # Cells are reached by Tab once and then by the arrow keys, as in a spreadsheet.
 SCRIPT = """
@@ -140,7 +141,7 @@ def table(found: Figures, classes: list[int]) -> str:
     heads = "".join(_head(found.classes[said]) for said in classes)
     rows = "".join(_row(found, truth, classes) for truth in classes)
     return (
-        f'<table class="matrix {kind}"><caption>Rows: the label. Columns: what it said.</caption>'
+        f'<table class="matrix {kind}" aria-label="Confusion matrix">'
         '<thead><tr><td class="corner"><span>label ↓</span><span>said →</span></td>'
         f"{heads}</tr></thead><tbody>{rows}</tbody></table>"
     )
@@ -195,7 +196,7 @@ def _cell(found: Figures, one: Cell, there: int, size: int) -> str:
     # The root makes a few mistakes among many pictures visible.
     tint = 10 + 50 * share**0.5 if kind == "miss" else 6 + 24 * share
     content = f"{count:,}"
-    if size <= _ROOMY:
+    if size <= ROOMY:
         content += f"<small>{verdicts.percent(share, there)}</small>"
     style = f'class="{kind}" style="--tint:{tint:.0f}%"'
     if not found.answers:

@@ -4,25 +4,26 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from app import figures
+from app import figures, words
 from app.figures import ClassRow, Figures
 from transfer import catalog
 from transfer.evaluation import Accuracy
 
 _FEW = 100  # pictures of a class to learn from; below, more of them are the first thing to try
+_FEWER = 0.8  # of what the usual class has
 _WIDE = 0.10  # an interval wider than this makes two trainings hard to compare
 _SURE = 0.90
 _STEPS = 3
 _COUNTED = 20  # below so many pictures, "9 of 10" says more than a percentage
 _DIGITS = 6  # after the point, at most
 
-ENDED = {
-    "closed form": "at the best solution, which this way reaches without trying again and again",
-    "epochs": "after as many rounds as were asked for",
-    "patience": "when it got no better",
-    "budget": "when its time was up",
-    "stopped": "when you stopped it",
-    "diverged": "when its figures grew beyond all bounds",
+_ENDED = {
+    "closed form": "The best classifier was solved for, not approached step by step.",
+    "epochs": "It ended after as many rounds as were asked for.",
+    "patience": "It ended when it got no better.",
+    "budget": "It ended when its time was up.",
+    "stopped": "It ended when you stopped it.",
+    "diverged": "It was ended when its figures grew beyond all bounds.",
 }
 
 ABOUT_THE_INTERVAL = """
@@ -40,8 +41,9 @@ stayed on one side, and nothing was chosen by them: it met them once, at the end
 """
 ABOUT_VALIDATION = """
 **Which pictures are these?** Your folders held no *test pictures*. These are the *validation
-pictures*: it did not learn from them, but what was tried was compared on them and the best was
-kept, so a little luck is in the figure. Add a folder `test` beside `train` to know for sure.
+pictures*: when they were shown to it, it had not learned from them, but what was tried was compared
+on them and the best was kept, so a little luck is in the figure. Add a folder `test` beside `train`
+to know for sure.
 """
 
 
@@ -90,7 +92,7 @@ def isolated(name: str) -> str:
 
 def pictures(n: int) -> str:
     """Return a number of pictures: '1 picture', '1,234 pictures'."""
-    return f"{n:,} picture{'' if n == 1 else 's'}"
+    return words.many(n, "picture")
 
 
 def title(found: Figures) -> str:
@@ -153,6 +155,24 @@ def choice(result: dict[str, Any]) -> str | None:
     )
 
 
+def origin(result: dict[str, Any]) -> str:
+    """Say how many pictures it learned from, on which network, and how the learning ended."""
+    splits, network = result["splits"], result["backbone"]
+    on = "the built-in network" if network == catalog.BUILTIN else f"the network {network}"
+    held_back = pictures(splits["val"])
+    chosen = (
+        f"{held_back} helped to choose, and were learned from in the end"
+        if result["shipped"] in figures.REFITTED
+        else f"{held_back} only helped to choose"
+    )
+    tested = f"{splits['test']:,} tested it" if splits["test"] else "none were left to test it"
+    return (
+        f"It learned from {pictures(splits['train'])}; {chosen}; {tested}. It builds on {on}."
+        f" The learning took {words.duration(result['seconds'])}."
+        f" {_ENDED.get(result['ended'], '')}".rstrip()
+    )
+
+
 def next_steps(found: Figures) -> list[Step]:
     """Return what would help most, by the figures: three at most, the most useful first."""
     rows = figures.class_rows(found)
@@ -194,7 +214,7 @@ def _more_pictures(found: Figures, rows: list[ClassRow]) -> Step | None:
     if worst.taught is None:
         return Step(f"More pictures of {quoted(worst.name)}", f"{facts}, the fewest of all.")
     usual = statistics.median(found.taught or [0])
-    if worst.taught < _FEW or worst.taught < usual:
+    if worst.taught < _FEW or worst.taught < _FEWER * usual:
         reason = f"{facts}, and there were just {pictures(worst.taught)} to learn from."
         return Step(f"More pictures of {quoted(worst.name)}", reason)
     return Step(

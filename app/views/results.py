@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.components.v2 import component
 
-from app import figures, frame, gallery, matrix, state, verdicts, words, workshop
+from app import figures, frame, gallery, matrix, state, verdicts, workshop
 from app.figures import Answer, Figures
 from app.matrix import Cell
 from transfer.runs import Run
@@ -130,8 +130,10 @@ def _confusion(run: Run, found: Figures) -> None:
     if not found.answers:
         st.html(f'<div class="confusion">{matrix.table(found, classes)}</div>{matrix.LEGEND}')
         return
-    beside = len(classes) <= matrix.BESIDE
-    left, right = st.columns([3, 2], gap="large") if beside else (st.container(), st.container())
+    if len(classes) <= matrix.BESIDE:
+        left, right = st.columns([2, 3] if len(classes) <= matrix.ROOMY else [3, 2], gap="medium")
+    else:
+        left, right = st.container(), st.container()
     with left:
         _matrix(run, found, classes)
         st.html(matrix.LEGEND)
@@ -275,9 +277,11 @@ def _show_more(key: str, there: int) -> None:
     if shown >= there:
         return
     label = f"Show {min(_MORE, there - shown)} more of {there:,}"
-    if st.button(label, key=f"more_{key}"):
-        st.session_state[key] = shown + _MORE
-        st.rerun(scope="fragment")
+    st.button(label, key=f"more_{key}", on_click=_show, args=(key, shown + _MORE))
+
+
+def _show(key: str, number: int) -> None:
+    st.session_state[key] = number
 
 
 @st.fragment
@@ -303,15 +307,7 @@ def _origin(result: dict[str, Any]) -> None:
         "What is tried is compared on the *validation pictures*, which it does not learn from. The"
         " test pictures take no part in the choice, so that their figure stays honest.",
     )
-    splits = result["splits"]
-    ended = verdicts.ENDED.get(result["ended"], "")
-    facts = (
-        f"It learned from {words.many(splits['train'], 'picture')}, was chosen by"
-        f" {splits['val']:,} and tested on {splits['test']:,}, with the network"
-        f" {result['backbone']}. The learning took {words.duration(result['seconds'])} and ended"
-        f" {ended}."
-    )
-    st.markdown("\n\n".join(filter(None, [verdicts.choice(result), facts])))
+    st.markdown("\n\n".join(filter(None, [verdicts.choice(result), verdicts.origin(result)])))
 
 
 @st.fragment
