@@ -26,6 +26,7 @@ from streamlit.testing.v1 import AppTest
 from app import datasets, jobs, predictor, workshop
 from app.dispatcher import Dispatcher
 from tests.conftest import ROOT
+from transfer import catalog, weights
 from transfer.config import RunConfig
 from transfer.dataset import library
 from transfer.runs import Run
@@ -246,3 +247,18 @@ def get(port: int, path: str, **headers: str) -> tuple[int, HTTPMessage, bytes]:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
         return response.status, response.headers, response.read()
+
+
+@pytest.fixture
+def keras_home(tmp_path, monkeypatch) -> Path:
+    """An empty folder of weights."""
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path / "keras"
+
+
+def put_weights(name: str) -> None:
+    """Put an empty file where Keras looks for weights: whether it is there is all that counts."""
+    spec = catalog.backbone(name)
+    path = weights.folder() / weights.file_name(spec, spec.input_size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()

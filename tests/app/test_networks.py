@@ -1,26 +1,10 @@
 """The networks as the Advice page offers them, with and without weights on the machine."""
 
-from pathlib import Path
-
 import pytest
 
 from app import networks
-from transfer import catalog, weights
-
-
-@pytest.fixture
-def keras_home(tmp_path, monkeypatch) -> Path:
-    """An empty folder of weights."""
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    return tmp_path / "keras"
-
-
-def _put(name: str) -> None:
-    """Put an empty file where Keras looks for weights: whether it is there is all that counts."""
-    spec = catalog.backbone(name)
-    path = weights.folder() / weights.file_name(spec, spec.input_size)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
+from tests.app.conftest import put_weights
+from transfer import catalog
 
 
 def test_without_any_weights_the_built_in_network_is_recommended(keras_home):
@@ -36,7 +20,7 @@ def test_without_any_weights_the_built_in_network_is_recommended(keras_home):
 
 
 def test_the_default_is_recommended_where_its_weights_are(keras_home):
-    _put(catalog.DEFAULT_BACKBONE)
+    put_weights(catalog.DEFAULT_BACKBONE)
     assert networks.recommended().name == catalog.DEFAULT_BACKBONE
     chosen = [offer for offer in networks.offers() if offer.recommended]
     assert [offer.spec.name for offer in chosen] == [catalog.DEFAULT_BACKBONE]
