@@ -11,7 +11,6 @@ from tests.app.conftest import running
 from transfer import store
 from transfer.config import RunConfig
 from transfer.errors import RunError, SettingsError
-from transfer.reporter import Reporter
 from transfer.runs import Run
 
 CONFIG = RunConfig(dataset="0" * 32, backbone="builtin", image_size=96)
@@ -121,7 +120,7 @@ def test_a_run_made_on_the_command_line_has_no_job(run):
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_waiting_run_leaves_the_queue_and_can_go_on(run, begun):
     if begun:
-        Reporter(run).say("features", 1, 10, "Looking at the pictures")
+        run.status("features", done=1, total=10, words="Looking at the pictures")
     workshop.stop(run)
     assert jobs.active() == []
     assert workshop.standing(run).word == "stopped"

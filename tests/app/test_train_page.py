@@ -1,0 +1,333 @@
+"""The page "train" in every state of a run, as the queue and the worker's reports leave it."""
+
+import html
+import json
+import re
+import shutil
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import jobs, workshop
+from tests.app.conftest import harmless, markup, press, running, title, words
+from transfer.config import RunConfig
+from transfer.linear import STRENGTHS, SearchStep
+from transfer.reporter import Reporter
+from transfer.runs import Run
+from transfer.training import Progress
+
+
+@pytest.fixture
+def tuning(fruit: str) -> Run:
+    """A run in the queue that is to retrain the last part."""
+    config = RunConfig(dataset=fruit, backbone="builtin", image_size=96, strategy="finetune_few")
+    return workshop.start(config, "Fruit, tuned")
+
+
+def _open(open_page: Any, run: Run) -> AppTest:
+    return open_page("train", run=run.folder.name)
+
+
+def _keys(page: AppTest) -> set[str]:
+    return {str(button.key) for button in page.button}
+
+
+def _settled(run: Run, state: jobs.State, error: str | None = None) -> None:
+    job = jobs.latest("train", run.folder.name)
+    assert job
+    jobs.settle(job, state, error)
+
+
+def _phases(page: AppTest) -> dict[str, str]:
+    """Return for each step of the band what its sign says."""
+    found = re.findall(r'<li class="(\w+)"[^>]*>\S (.*?)</li>', markup(page))
+    return {step: kind for kind, step in found}
+
+
+def _charts(page: AppTest) -> list[dict[str, Any]]:
+    return [json.loads(chart.proto.spec) for chart in page.get("vega_lite_chart")]
+
+
+def _search(reporter: Reporter, strengths: int) -> None:
+    for number, strength in enumerate(STRENGTHS[:strengths], start=1):
+        val_loss = 0.5 + abs(number - 3) / 10
+        step = SearchStep(number, len(STRENGTHS), strength, 1 / number, 0.8, val_loss, 0.75)
+        reporter.search(step)
+
+
+def _epoch(number: int, val_loss: float) -> dict[str, Any]:
+    values = {"loss": 0.9 / (number + 1), "accuracy": 0.8, "val_loss": val_loss}
+    return {"phase": "fine_tuning", "epoch": number, **values, "val_accuracy": 0.7}
+
+
+def test_nothing_is_learning_yet(open_page, fruit):
+    page = open_page("train", data=fruit)
+    assert title(page) == "Nothing is learning here yet."
+    assert [button.label for button in page.button] == ["Choose pictures and start"]
+
+
+def test_a_deleted_run_leads_back(open_page, queued):
+    digest = queued.config().dataset
+    workshop.delete(queued)
+    page = open_page("train", run=queued.folder.name, data=digest)
+    assert title(page) == "Nothing is learning here yet."
+    assert title(press(page, "fill")).startswith("Build on a network")
+
+
+def test_waiting_says_its_place(open_page, queued):
+    second = workshop.start(queued.config(), "second")
+    page = _open(open_page, second)
+    assert title(page) == "Waiting for its turn: place 2 of 2."
+    assert "You can close this page." in words(page)
+    assert "Queued: second" in words(page)
+    running(queued)
+    page.run()
+    assert title(page) == "Waiting for its turn: place 1 of 1."
+
+
+def test_a_waiting_run_is_taken_out_of_the_queue_and_put_back(open_page, queued):
+    page = press(_open(open_page, queued), "leave")
+    assert title(page) == "Stopped."
+    assert jobs.active() == []
+    press(page, "again")
+    assert title(page) == "Waiting for its turn: place 1 of 1."
+    assert [job.target for job in jobs.active()] == [queued.folder.name]
+
+
+def test_what_goes_on_after_a_pause_waits_a_moment_unless_another_is_at_work(open_page, queued):
+    other = workshop.start(queued.config(), "other")
+    Reporter(queued).say("features", 1, 10, "Looking at the pictures")
+    page = _open(open_page, queued)
+    assert title(page) == "It goes on in a moment."
+    running(other)
+    page.run()
+    assert title(page).startswith("Waiting for its turn")
+    press(page, "leave")
+    assert title(page) == "Stopped."
+
+
+def test_at_the_very_first_it_does_not_know_how_long(open_page, queued):
+    running(queued)
+    page = _open(open_page, queued)
+    assert title(page) == "Learning. Working out how long it takes; you can close this page."
+    assert 'class="progress unknown"' in markup(page)
+    assert "Starting" in words(page)
+
+
+def test_looking_at_the_pictures(open_page, queued):
+    running(queued)
+    queued.event("phase", phase="features", words="Looking at the pictures")
+    queued.status("features", done=24, total=60, words="Looking at the pictures", seconds_left=150)
+    page = _open(open_page, queued)
+    assert title(page) == "Learning. At most about 3 minutes left; you can close this page."
+    assert "Looking at the pictures: 24 of 60 pictures" in words(page)
+    assert 'aria-valuenow="40"' in markup(page)
+    assert _phases(page) == {
+        "Look at the pictures": "now",
+        "Fit the classifier": "later",
+        "Check on validation pictures": "later",
+        "Save": "later",
+        "Measure on unseen pictures": "later",
+        "Check the exported model": "later",
+    }
+    assert "They appear when all pictures have been looked at." in words(page)
+    assert _charts(page) == []
+
+
+def test_downloading_the_network_is_a_step_of_its_own(open_page, queued):
+    running(queued)
+    Reporter(queued).say("weights", 3e6, 9e6, "Downloading the weights")
+    page = _open(open_page, queued)
+    assert _phases(page)["Fetch the network"] == "now"
+    assert "Downloading the weights" in words(page)
+    assert "pictures" not in words(page).split("Downloading the weights")[1].split("\n")[0]
+
+
+def test_fitting_the_classifier_shows_each_freedom_that_was_tried(open_page, queued):
+    running(queued)
+    reporter = Reporter(queued)
+    reporter.say("features", 60, 60, "Looking at the pictures")
+    _search(reporter, 5)
+    page = _open(open_page, queued)
+    assert _phases(page)["Look at the pictures"] == "done"
+    assert _phases(page)["Fit the classifier"] == "now"
+    loss, accuracy = _charts(page)
+    assert loss["layer"][0]["encoding"]["x"]["scale"]["type"] == "log"
+    assert "loss" in loss["layer"][0]["encoding"]["y"]["title"]
+    assert "share of right answers" in accuracy["layer"][0]["encoding"]["y"]["title"]
+    assert "How freely may the classifier learn?" in words(page)
+
+
+def test_stopping_before_there_is_anything_to_keep(open_page, queued):
+    running(queued)
+    Reporter(queued).say("features", 1, 60, "Looking at the pictures")
+    page = _open(open_page, queued)
+    assert page.button(key="stop").label == "Stop"
+    assert "nothing to keep yet" in page.button(key="stop").help
+    press(page, "stop")
+    assert queued.stop_requested()
+    assert "Stopping: what is being done right now is brought to its end." in words(page)
+    assert "stop" not in _keys(page)
+    _settled(queued, "done")
+    page.run()
+    assert title(page) == "Stopped."
+    assert "what was done so far is kept" in words(page)
+    assert _keys(page) == {"change", "again"}
+
+
+def test_going_on_and_changing_the_settings_after_a_stop(open_page, queued):
+    running(queued)
+    workshop.stop(queued)
+    _settled(queued, "done")
+    page = press(_open(open_page, queued), "change")
+    assert title(page) == "Build on a network that can already see."
+    page = press(_open(open_page, queued), "again")
+    assert not queued.stop_requested()
+    assert title(page) == "Waiting for its turn: place 1 of 1."
+
+
+def _tune(run: Run, epochs: int) -> Reporter:
+    """Report what a worker reports of a fine-tuning until the end of so many epochs."""
+    reporter = Reporter(run)
+    reporter.say("features", 60, 60, "Looking at the pictures")
+    _search(reporter, 5)
+    reporter.say("validation", 6, 6, "Checking on the validation pictures")
+    run.event("candidate", strategy="linear_top", accuracy=0.7, low=0.5, high=0.9, n=6, loss=0.5)
+    reporter.something_to_keep = True
+    reporter.epoch(_epoch(0, 0.6) | {"phase": "head"})
+    for number in range(1, epochs + 1):
+        reporter.training(Progress(number, 20, 2, 2, 90.0))
+        reporter.epoch(_epoch(number, 0.5 if number == 2 else 0.7))
+    return reporter
+
+
+def test_fine_tuning_draws_its_epochs_and_marks_the_best(open_page, tuning):
+    running(tuning)
+    _tune(tuning, 4)
+    page = _open(open_page, tuning)
+    assert title(page).startswith("Learning. At most about ")
+    assert re.search(r"Training, epoch \d of at most 20", words(page))
+    assert _phases(page)["Retrain the last part"] == "now"
+    assert _phases(page)["Fit the classifier"] == "done"
+    assert "Is it getting better?" in words(page)
+    for chart in _charts(page):
+        x = chart["layer"][0]["encoding"]["x"]
+        assert x["scale"]["domain"] == [0, 4]
+        assert "epoch" in x["title"]
+        assert len(chart["layer"]) == 2
+
+
+def test_the_first_check_of_a_fine_tuning_is_not_yet_the_last(open_page, tuning):
+    running(tuning)
+    _tune(tuning, 0)
+    page = _open(open_page, tuning)
+    assert _phases(page)["Fit the classifier"] == "now"
+    assert _phases(page)["Check on validation pictures"] == "later"
+    assert "appear after its first epoch" in words(page)
+
+
+def test_a_fine_tuning_stops_with_the_best_so_far(open_page, tuning):
+    running(tuning)
+    _tune(tuning, 3)
+    page = _open(open_page, tuning)
+    assert page.button(key="stop").label == "Stop and keep the best so far"
+    press(page, "stop")
+    assert tuning.stop_requested()
+    assert workshop.standing(tuning).word == "running"
+
+
+def test_a_training_that_diverged_still_shows_its_curves(open_page, tuning):
+    running(tuning)
+    reporter = _tune(tuning, 2)
+    reporter.epoch(_epoch(3, float("nan")) | {"loss": float("nan")})
+    page = _open(open_page, tuning)
+    assert len(_charts(page)) == 2
+
+
+def test_a_half_written_event_waits_until_it_is_whole(open_page, tuning):
+    running(tuning)
+    _tune(tuning, 2)
+    with (tuning.folder / "events.jsonl").open("a") as events:
+        events.write('{"time": 1, "event": "epo')
+    assert len(_charts(_open(open_page, tuning))) == 2
+
+
+def test_the_result_is_there_before_the_exported_model(open_page, finished):
+    run = Run(finished.home / "runs" / finished.run_id)
+    (run.folder / "export.json").unlink()
+    workshop.go_on(run)
+    running(run)
+    run.status("export", done=2, total=6, words="Checking the exported model", seconds_left=20)
+    page = _open(open_page, run)
+    assert title(page) == "It has learned. The model for taking away is being checked."
+    assert "Checking the exported model: 2 of 6 pictures" in words(page)
+    assert _phases(page)["Check the exported model"] == "now"
+    assert set(_phases(page).values()) == {"done", "now"}
+    assert "stop" not in _keys(page)
+    assert page.button(key="early").label == "See the results"
+    press(page, "early")
+    assert page.query_params["run"] == run.folder.name
+    assert title(page) != "It has learned. The model for taking away is being checked."
+
+
+def test_a_finished_training_tells_what_it_took_and_shows_the_figures(open_page, finished):
+    page = open_page("train", run=finished.run_id)
+    assert title(page) == "It has learned."
+    splits = Run(finished.home / "runs" / finished.run_id).result()["splits"]
+    assert f"First: {splits['train']} pictures to learn from, {splits['val']} to choose by," in (
+        words(page)
+    )
+    assert len(_charts(page)) == 2
+    (expander,) = page.expander
+    assert expander.label == "Show the figures"
+    table = expander.dataframe[0].value
+    assert {"strength", "loss", "val_loss", "accuracy", "val_accuracy"} <= {*table.columns}
+    assert not {"time", "event"} & {*table.columns}
+    assert len(table) >= 3
+
+
+def test_a_fine_tuning_that_was_stopped_says_that_the_best_was_kept(open_page, finished):
+    run = Run(finished.home / "runs" / finished.run_id)
+    run.finish(run.result() | {"ended": "stopped"})
+    assert title(_open(open_page, run)) == "Stopped, and the best kept."
+
+
+def test_a_failed_training_says_why_and_can_be_tried_again(open_page, queued):
+    running(queued)
+    _settled(queued, "failed", "The weights of *ResNet50* are not here.")
+    page = _open(open_page, queued)
+    assert title(page) == "The training could not finish."
+    assert "Your pictures and earlier runs are unharmed." in words(page)
+    assert "The weights of *ResNet50* are not here." in words(page)
+    assert _keys(page) == {"change", "again"}
+    assert page.button(key="again").label == "Try again"
+    press(page, "again")
+    assert title(page) == "Waiting for its turn: place 1 of 1."
+
+
+def test_a_run_whose_pictures_were_deleted_still_shows_its_training(open_page, finished):
+    shutil.rmtree(finished.home / "datasets" / finished.digest)
+    assert title(open_page("train", run=finished.run_id)) == "It has learned."
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "![x](//e.org/x) **b**", "قطط 猫"])
+def test_the_name_is_only_ever_text_in_every_state(open_page, finished, name):
+    run = Run(finished.home / "runs" / finished.run_id)
+    workshop.rename(run, name)
+    page = _open(open_page, run)
+    assert html.escape(name) in markup(page)
+    assert harmless(page)
+    other = workshop.start(replace(run.config(), seed=1), name)
+    waiting = _open(open_page, other)
+    assert html.escape(f"Queued: {name}") in markup(waiting)
+    assert harmless(waiting)
+    running(other)
+    live = _open(open_page, other)
+    assert html.escape(name) in markup(live)
+    assert harmless(live)
+    _settled(other, "failed", f"'{name}' is no picture.")
+    failed = _open(open_page, other)
+    assert f"'{name}' is no picture." in words(failed)
+    assert harmless(failed)
