@@ -47,7 +47,7 @@ def start_training(page: Page, *, fine_tuning: bool = False, side: int | None = 
         page.get_by_text("Retrain its last part").click()
     if side:
         page.get_by_text("More settings").click()
-        field = page.get_by_label("Input size in pixels")
+        field = page.get_by_role("spinbutton", name="Input size in pixels")
         field.fill(str(side))
         field.press("Enter")
     expect(main_button(page)).to_have_text("Start training")
