@@ -165,7 +165,8 @@ def scale(share: Accuracy, guess: float) -> str:
     side, far = ("right", 1 - guess) if guess > 0.5 else ("left", guess)
     return (
         f'<div class="scale" role="img" aria-label="{text}"><div aria-hidden="true">'
-        f'<span class="value" style="left:{middle:.1f}%">{right}</span>{_whisker(share, mark)}'
+        f'<div class="value"><span style="left:{middle:.1f}%;transform:translateX(-{middle:.1f}%)">'
+        f"{right}</span></div>{_whisker(share, mark)}"
         '<div class="ticks"><span>0 %</span><span>50 %</span><span>100 % right</span></div>'
         f'<div class="ticks"><span class="at" style="{side}:{100 * far:.1f}%">'
         f"guessing: {100 * guess:.0f} %</span></div></div></div>"
