@@ -21,6 +21,7 @@ Only this module knows these names.
 import fcntl
 import json
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -181,12 +182,23 @@ class Run:
             np.savez(partial, allow_pickle=False, **arrays)
 
     def answers(self, part: str) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return (positions in the data set [n], probabilities [n, classes]), where kept."""
+        """Return (positions in the data set [n], probabilities [n, classes]), where kept.
+
+        Raises:
+            RunError: the file is damaged.
+        """
         try:
-            with np.load(self.folder / "answers.npz", allow_pickle=False) as kept:
+            with (
+                (self.folder / "answers.npz").open("rb") as file,
+                np.load(file, allow_pickle=False) as kept,
+            ):
                 return kept[f"{part}_positions"], kept[f"{part}_probabilities"]
         except (FileNotFoundError, KeyError):
             return None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise RunError(
+                f"'{self.folder / 'answers.npz'}' cannot be read ({error}). Train this run again."
+            ) from error
 
     def seconds_spent(self) -> float:
         """Return the working seconds that earlier processes recorded for this run."""

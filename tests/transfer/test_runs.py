@@ -87,3 +87,11 @@ def test_events_are_appended_and_the_status_is_replaced(tmp_path):
     assert [json.loads(line)["epoch"] for line in lines] == [0, 1, 2]
     assert json.loads((tmp_path / "status.json").read_text())["done"] == 2
     assert run.read("nothing") is None
+
+
+def test_damaged_answers_are_told_from_answers_that_were_not_kept(tmp_path):
+    run = Run(tmp_path)
+    assert run.answers("test") is None
+    (tmp_path / "answers.npz").write_bytes(b"PK\x03\x04 and then nothing")
+    with pytest.raises(RunError, match="cannot be read"):
+        run.answers("test")
