@@ -5,14 +5,17 @@ import re
 from pathlib import Path
 
 import streamlit as st
+from PIL import Image
 
 from app import frame, predictor, state, words, workshop
 from app.predictor import Answer
 from app.routes import downloads
+from transfer.dataset.decode import decode
 from transfer.errors import TransferError
 from transfer.runs import Run
 
 _SHOWN = 8  # classes with a bar
+_WIDTH = 240  # pixels of the picture that was tried
 _PICTURES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"]
 
 
@@ -71,8 +74,15 @@ def _try(run: Run) -> None:
         frame.error(problem)  # the model beside it can be taken away all the same
         return
     if way != "The camera":
-        st.image(data, width=240)
+        st.image(_upright(data), width=_WIDTH)
     _bars(answer)
+
+
+def _upright(data: bytes) -> Image.Image:
+    """Return the picture as the network saw it: turned as the camera said, in 8 bits a colour."""
+    picture = Image.fromarray(decode(data))
+    picture.thumbnail((2 * _WIDTH, 4 * _WIDTH))
+    return picture
 
 
 def _bars(answer: Answer) -> None:
