@@ -1,6 +1,8 @@
 """The pages without a browser: the real script, run by Streamlit's AppTest in this process."""
 
+import gc
 import html
+import importlib
 import json
 import os
 import re
@@ -45,8 +47,21 @@ class Store:
     run_id: str
 
 
+@pytest.fixture(scope="session")
+def _frozen() -> None:
+    """Set what is loaded apart from the garbage collector, as the server does.
+
+    Streamlit collects garbage after each run of a script: with TensorFlow in this process, brought
+    by other tests, that would take most of the time.
+    """
+    for name in ("pandas", "pyarrow", "altair"):
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def open_page() -> OpenPage:
+def open_page(_frozen: None) -> OpenPage:
     """Open a page: `open_page(page, **query) -> AppTest`, in the store of the test.
 
     `app/main.py` runs as it does for a browser: the frame, then the page ("data", "advice",
