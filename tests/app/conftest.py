@@ -24,6 +24,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from app import datasets, jobs, predictor, workshop
 from app.dispatcher import Dispatcher
@@ -76,9 +77,10 @@ def open_page(_frozen: None) -> OpenPage:
 
     def opened(page: str, **query: str) -> AppTest:
         at = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=_STILL)
-        at.run()  # st.navigation tells AppTest which pages there are
         at.query_params.update(query)
-        at.switch_page(f"views/{page}.py").run()
+        # As a browser asks for a page. AppTest.switch_page would take a run of another one first.
+        at._page_hash = "" if page == "data" else calc_hash(page)
+        at.run()
         at._page_hash = ""  # else it would come back to this page after st.switch_page
         return checked(at)
 
