@@ -23,6 +23,7 @@ Write = Callable[[zipfile.ZipFile, Entries], None]
 ENDING = ".transfer-run.zip"
 INCOMING = ".incoming-"  # what is being brought in, beside the files to take away
 PARTIAL = ".packing-"
+MODEL = "savedmodel.zip"
 
 _BLOCK = 1 << 20
 _SPARE_BYTES = 200_000_000  # of disk, beside what is written
@@ -46,7 +47,7 @@ def run_file(run_id: str) -> Path:
 
 def model_file(run_id: str) -> Path:
     """Return where the zip of a run's exported model is, if it was asked for."""
-    return workshop.run(run_id).folder / "savedmodel.zip"
+    return workshop.run(run_id).folder / MODEL
 
 
 def up_to_date(target: Path, entries: Entries, write: Write | None = None) -> Path:

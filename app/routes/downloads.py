@@ -1,5 +1,7 @@
 """Files to take away by a signed link, streamed from the disk: the model, or a whole run."""
 
+import re
+
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -14,6 +16,12 @@ _PURPOSE = "downloads"
 def link(kind: str, run_id: str, name: str) -> str:
     """Return the link to a file: kind "model" (SavedModel as a zip) or "run" (the whole run)."""
     return f"/api/downloads/{tokens.sign(_PURPOSE, f'{kind}/{run_id}')}/{name}"
+
+
+def file_name(name: str, ending: str) -> str:
+    """Return a name for a file to take away, of what people call a run."""
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
+    return f"{plain[:60] or 'model'}{ending}"
 
 
 def routes() -> list[Route]:

@@ -8,7 +8,7 @@ import io
 import json
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,13 @@ def edited(inside: dict[str, bytes], name: str, edit: Edit) -> dict[str, bytes |
     return {name: json.dumps(value).encode()}
 
 
-def repacked(data: bytes, change: dict[str, bytes | None], compression: int = 0) -> bytes:
+def repacked(data: bytes, change: Mapping[str, bytes | None], compression: int = 0) -> bytes:
     """A zip with other contents."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        held = {name: archive.read(name) for name in archive.namelist()} | change
+        held = {name: archive.read(name) for name in archive.namelist()}
     result = io.BytesIO()
     with zipfile.ZipFile(result, "w", compression) as archive:
-        for name, value in held.items():
+        for name, value in {**held, **change}.items():
             if value is not None:
                 archive.writestr(name, value)
     return result.getvalue()

@@ -1,0 +1,102 @@
+"""The runs as the page of all runs shows them: one line each, in plain words."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app import datasets, storage, verdicts, workshop
+from app.workshop import Standing
+from transfer import catalog
+from transfer.errors import TransferError
+from transfer.evaluation import Accuracy
+from transfer.runs import Run
+
+_STRATEGIES = {
+    "linear_top": "Read the network's last impression",
+    "linear_stages": "Listen to several of its layers",
+    "finetune_few": "Retrain its last part",
+    "finetune_many": "Retrain most of it",
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run: `created` in seconds since 1970, `bytes` on the disk.
+
+    `accuracy` is that of the test pictures, or of the validation pictures where `tested` is false.
+    `data_set`, `network` and `strategy` are None for a run of another version of the app; `kept` is
+    the strategy whose model was kept, where another one than was asked for did better.
+    """
+
+    id: str
+    name: str
+    data_set: str | None
+    network: str | None
+    strategy: str | None
+    kept: str | None
+    standing: Standing
+    accuracy: Accuracy | None
+    tested: bool
+    created: float
+    bytes: int
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is a result."""
+        return self.accuracy is not None
+
+    @property
+    def share(self) -> str:
+        """How often it is right, with its interval: '93 %, between 82 and 98 %'."""
+        if self.accuracy is None:
+            return ""
+        percent = verdicts.percent(self.accuracy.accuracy, self.accuracy.n)
+        return f"{percent}, {verdicts.between(self.accuracy)}"
+
+
+def line(run: Run) -> Line:
+    """Return one run as it stands now."""
+    settings = workshop.readable(run)
+    result = _result(run)
+    share = result.get("test") or result.get("validation")
+    about = run.about()
+    return Line(
+        id=run.folder.name,
+        name=str(about["name"]),
+        data_set=datasets.name(settings["dataset"]) if settings else None,
+        network=network(settings["backbone"]) if settings else None,
+        strategy=strategy(settings["strategy"]) if settings else None,
+        kept=_kept(result),
+        standing=workshop.standing(run),
+        accuracy=_accuracy(share) if share else None,
+        tested=bool(result.get("test")),
+        created=float(about["created"]),
+        bytes=storage.run_size(run.folder.name),
+    )
+
+
+def network(name: str) -> str:
+    """Return how people call a network."""
+    return "Built-in network" if name == catalog.BUILTIN else name
+
+
+def strategy(name: str) -> str:
+    """Return in plain words how much of the network learns."""
+    return _STRATEGIES.get(name) or catalog.strategy(name).title
+
+
+def _result(run: Run) -> dict[str, Any]:
+    """Return the result of a run, empty where there is none that can be read."""
+    try:
+        return run.result() if run.finished else {}
+    except TransferError:
+        return {}
+
+
+def _accuracy(share: dict[str, Any]) -> Accuracy:
+    return Accuracy(share["accuracy"], share["low"], share["high"], share["n"])
+
+
+def _kept(result: dict[str, Any]) -> str | None:
+    if not result or result["shipped"] == result["requested"]:
+        return None
+    return strategy(result["shipped"])

@@ -1,0 +1,300 @@
+"""How much disk the store takes, by kind, and freeing what nothing refers to.
+
+Nothing here touches what a run or a data set needs, nor what a process may still be writing: what
+looks given up has to lie untouched for a day.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import datasets, jobs, packing, words, workshop
+from app.datasets import DataSet
+from transfer import store
+from transfer.errors import DataError, RunError
+from transfer.runs import Run
+
+KINDS = {
+    "datasets": "Data sets",
+    "runs": "Runs",
+    "features": "Kept calculations",
+    "thumbnails": "Small pictures for the pages",
+    "bundles": "Files for taking away",
+    "uploads": "Uploads",
+    "logs": "Logs and lists of the app",
+}
+_FOLDERS = {"sample": "datasets", **{kind: kind for kind in KINDS}}
+_GIVEN_UP = 24 * 3600  # seconds
+# What is on its way into its place, or out of it, by the names that its makers give it.
+_PASSING = re.compile(r"\.(packing|incoming|import|export)-|\..*\.partial")
+_DELETED = ".deleted-"
+_JOB_FILE = re.compile(r"(\d+)\.(out|log|lock)")
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What can be freed of one kind: what it is, in words, where it lies, and its bytes."""
+
+    what: str
+    paths: tuple[Path, ...]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class UnusedDataSet:
+    """A data set of which no run learned, and the bytes that it takes with its thumbnails."""
+
+    data_set: DataSet
+    bytes: int
+
+
+def used() -> dict[str, int]:
+    """Return the bytes of each kind of `KINDS`, the largest first."""
+    counts = Counter(dict.fromkeys(KINDS, 0))
+    start = len(str(store.home())) + 1
+    for entry in _files(store.home()):
+        folder, *inside = entry.path[start:].split("/")  # of many files: no Path for each
+        made = folder == "runs" and inside[1:] == [packing.MODEL]
+        counts["bundles" if made else _FOLDERS.get(folder, "logs")] += _bytes(entry)
+    return dict(counts.most_common())
+
+
+def size(place: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder; 0 where there is none."""
+    if place.is_dir() and not place.is_symlink():
+        return sum(_bytes(entry) for entry in _files(place))
+    try:
+        return place.lstat().st_size
+    except OSError:
+        return 0
+
+
+def unused() -> tuple[Rest, ...]:
+    """Return what `free` would remove; kinds of which there is nothing are left out."""
+    found = {
+        "Files made for taking away; they are made anew when asked for": _bundles(),
+        "Small pictures of data sets that were deleted": _thumbnails(),
+        "Uploads that were given up": _uploads(),
+        "Left behind by work that was broken off": _leftovers(),
+        "Logs of work whose run or upload is gone, or that was done again": _job_files(),
+    }
+    rests: list[Rest] = []
+    taken: set[Path] = set()
+    for what, paths in found.items():
+        # What lies in something that goes, goes with it.
+        own = [path for path in paths if taken.isdisjoint((path, *path.parents))]
+        taken.update(own)
+        if own:
+            rests.append(Rest(what, tuple(own), sum(size(path) for path in own)))
+    return tuple(rests)
+
+
+def free() -> int:
+    """Remove what nothing refers to, as it is now, and return the bytes that this freed."""
+    uploads = store.home() / "uploads"
+    freed = 0
+    for path in [path for rest in unused() for path in rest.paths]:
+        before = size(path)
+        if path.parent == uploads:
+            jobs.forget("import", path.name)
+        _remove(path)
+        freed += before - size(path)
+    return freed
+
+
+def free_calculations() -> int:
+    """Remove what networks said of pictures, and return the bytes; trainings make it anew."""
+    # Not the folders: a training may just be about to write into one.
+    kept = [entry for entry in _files(store.home() / "features") if entry.name[0] != "."]
+    freed = sum(_bytes(entry) for entry in kept)
+    for entry in kept:
+        Path(entry.path).unlink(missing_ok=True)
+    return freed
+
+
+def run_size(run_id: str) -> int:
+    """Return the bytes that deleting a run frees."""
+    return size(workshop.run(run_id).folder) + size(packing.run_file(run_id))
+
+
+def delete_run(run: Run) -> int:
+    """End the work on a run, remove all that there is of it, and return the bytes that this freed.
+
+    The pictures stay.
+
+    Raises:
+        RunError: something still holds on to the run, or it is gone.
+    """
+    if not run.exists:
+        raise RunError("This run is gone already.")
+    taken = run_size(run.folder.name)
+    # A deletion that was broken off would be in the way, if the run was brought in once more.
+    shutil.rmtree(run.folder.with_name(f"{_DELETED}{run.folder.name}"), ignore_errors=True)
+    workshop.delete(run)
+    packing.run_file(run.folder.name).unlink(missing_ok=True)
+    return taken
+
+
+def unused_data_sets() -> list[UnusedDataSet]:
+    """Return the data sets of which no run learned, the largest first; not the sample."""
+    needed = {*_users(), _sample()}
+    found = [
+        UnusedDataSet(one, data_set_size(one.digest))
+        for one in datasets.listed()
+        if one.digest not in needed
+    ]
+    return sorted(found, key=lambda one: -one.bytes)
+
+
+def data_set_size(digest: str) -> int:
+    """Return the bytes that deleting a data set frees."""
+    return datasets.size(digest) + size(store.home() / "thumbnails" / digest)
+
+
+def delete_data_set(digest: str) -> int:
+    """Remove a data set, and return the bytes that this freed.
+
+    Raises:
+        DataError: a run needs it, or it is gone.
+    """
+    if using := _users().get(digest):
+        names = words.and_so_on([f"'{name}'" for name in sorted(using)])
+        raise DataError(
+            f"'{datasets.name(digest)}' was not deleted: {names} learned from these pictures and"
+            f" {'needs' if len(using) == 1 else 'need'} them to show its results. Delete"
+            f" {'that run' if len(using) == 1 else 'those runs'} first."
+        )
+    datasets.index(digest)
+    taken = data_set_size(digest)
+    datasets.delete(digest)
+    return taken
+
+
+def _users() -> dict[str, list[str]]:
+    """Return the names of the runs that need each data set, also of runs of other versions."""
+    found: dict[str, list[str]] = {}
+    for run in runs():
+        with contextlib.suppress(RunError):
+            config = run.read("config")
+            digest = config.get("dataset") if isinstance(config, dict) else None
+            found.setdefault(str(digest), []).append(str(run.about()["name"]))
+    return found
+
+
+def runs() -> list[Run]:
+    """Return all runs but those that are being deleted, the newest first."""
+    return [run for run in workshop.listed() if not run.folder.name.startswith(".")]
+
+
+def _sample() -> str:
+    """Return the digest of the sample pictures: they come back at the next start anyway."""
+    try:
+        return (store.home() / "sample" / "digest").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _bundles() -> list[Path]:
+    found = list(packing.folder().glob(f"[!.]*{packing.ENDING}"))
+    models = (packing.model_file(run.folder.name) for run in runs())
+    return [*found, *(path for path in models if path.is_file())]
+
+
+def _thumbnails() -> list[Path]:
+    there = store.home() / "datasets"
+    return [path for path in _inside("thumbnails") if not (there / path.name).exists()]
+
+
+def _uploads() -> list[Path]:
+    return [
+        path
+        for path in _inside("uploads")
+        if _untouched(path)
+        and not ((job := jobs.latest("import", path.name)) and job.state in ("queued", "running"))
+    ]
+
+
+def _leftovers() -> list[Path]:
+    home = store.home()
+    found = [*home.glob(f"runs/{_DELETED}*"), *home.glob(f"datasets/{_DELETED}*")]
+    passing = (
+        Path(folder) / name
+        for folder, folders, files in os.walk(home)
+        for name in (*folders, *files)
+        if _PASSING.match(name)
+    )
+    headless = (path for path in _inside("datasets") if not (path / "index.json").exists())
+    found += [path for path in (*passing, *headless) if _untouched(path)]
+    return [path for path in dict.fromkeys(found) if set(found).isdisjoint(path.parents)]
+
+
+def _job_files() -> list[Path]:
+    # First the files, then who needs them: a job that comes in between is in none of both.
+    files = list((store.home() / "jobs").glob("*"))
+    needed = {job.id for job in jobs.unended()}
+    latest = [jobs.latest("train", run.folder.name) for run in runs()]
+    latest += [jobs.latest("import", path.name) for path in _inside("uploads")]
+    needed |= {job.id for job in latest if job}
+    return [
+        path
+        for path in files
+        if (found := _JOB_FILE.fullmatch(path.name)) and int(found[1]) not in needed
+    ]
+
+
+def _inside(kind: str) -> list[Path]:
+    """Return the folders of one kind, but for hidden ones."""
+    return [path for path in (store.home() / kind).glob("[!.]*") if path.is_dir()]
+
+
+def _untouched(path: Path) -> bool:
+    """Whether nothing in it has changed for a day."""
+    entries = (path, *(path.rglob("*") if path.is_dir() else ()))
+    return time.time() - max(map(_changed, entries)) > _GIVEN_UP
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Yield all files in a folder, however deep; what goes away meanwhile is passed over."""
+    waiting: list[str | Path] = [folder]
+    while waiting:
+        for entry in _entries(waiting.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(entry.path)
+            else:
+                yield entry
+
+
+def _entries(folder: str | Path) -> Iterable[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return ()
+
+
+def _bytes(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return 0
