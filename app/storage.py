@@ -34,6 +34,7 @@ _GIVEN_UP = 24 * 3600  # seconds
 # What is on its way into its place, or out of it, by the names that its makers give it.
 _PASSING = re.compile(r"\.(packing|incoming|import|export)-|\..*\.partial")
 _DELETED = ".deleted-"
+_ID_BYTES = 32  # of the SHA-256 of a picture
 _JOB_FILE = re.compile(r"(\d+)\.(out|log|lock)")
 
 
@@ -80,6 +81,7 @@ def unused() -> tuple[Rest, ...]:
     found = {
         "Files made for taking away; they are made anew when asked for": _bundles(),
         "Small pictures of data sets that were deleted": _thumbnails(),
+        "Calculations kept for pictures that were deleted": _calculations(),
         "Uploads that were given up": _uploads(),
         "Left behind by work that was broken off": _leftovers(),
         "Logs of work whose run or upload is gone, or that was done again": _job_files(),
@@ -105,16 +107,6 @@ def free() -> int:
             jobs.forget("import", path.name)
         _remove(path)
         freed += before - size(path)
-    return freed
-
-
-def free_calculations() -> int:
-    """Remove what networks said of pictures, and return the bytes; trainings make it anew."""
-    # Not the folders: a training may just be about to write into one.
-    kept = [entry for entry in _files(store.home() / "features") if entry.name[0] != "."]
-    freed = sum(_bytes(entry) for entry in kept)
-    for entry in kept:
-        Path(entry.path).unlink(missing_ok=True)
     return freed
 
 
@@ -209,6 +201,26 @@ def _bundles() -> list[Path]:
 def _thumbnails() -> list[Path]:
     there = store.home() / "datasets"
     return [path for path in _inside("thumbnails") if not (there / path.name).exists()]
+
+
+def _calculations() -> list[Path]:
+    """Return the segments of features (see `transfer.feature_store`) of no picture that is here.
+
+    Those of pictures that are here may be in use by a training at this moment.
+    """
+    features = store.home() / "features"
+    here = {
+        bytes.fromhex(picture.sha256)
+        for one in datasets.listed()
+        for picture in datasets.index(one.digest).pictures
+    }
+    found: list[Path] = [] if here else list(features.rglob("[!.]*.npy"))
+    for ids in features.rglob("[!.]*.ids"):
+        data = ids.read_bytes()
+        contents = {data[i : i + _ID_BYTES] for i in range(0, len(data), _ID_BYTES)}
+        if contents and here.isdisjoint(contents):  # else one that has just begun
+            found += [path for path in (ids, ids.with_suffix(".rows")) if path.exists()]
+    return found
 
 
 def _uploads() -> list[Path]:

@@ -22,7 +22,6 @@ def disk(say: str) -> None:
     look = _look(str(store.home()))
     st.html(_bars(look[0]))
     _free(look[1], say)
-    _calculations(look[0]["features"], say)
     _data_sets(look[2], say)
 
 
@@ -118,20 +117,6 @@ def _data_set(one: UnusedDataSet, say: str) -> None:
                 return
             _done(say, f"‘{name}’ is deleted. {words.size(freed)} are free again.")
         st.button("Keep it", key=f"keep_{digest}", on_click=_ask, args=(None,))
-
-
-def _calculations(count: int, say: str) -> None:
-    """Offer to remove what networks said of pictures."""
-    if not count:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", key="calculations"):
-        st.html(
-            '<p><span class="class-name">Kept calculations</span> <span class="quiet small'
-            f' number">{words.size(count)}; they make the next training on the same pictures'
-            " faster.</span></p>"
-        )
-        if st.button("Remove", key="calculations_go", help="Remove the kept calculations"):
-            _done(say, f"{words.size(storage.free_calculations())} are free again.")
 
 
 def _ask(digest: str | None) -> None:

@@ -452,9 +452,3 @@ class TestDisk:
         page = press(page, f"really_{fruit}")
         assert "'Fruit' was not deleted: 'late' learned from these pictures" in words(page)
         assert len(datasets.index(fruit).pictures) == 72
-
-    def test_kept_calculations(self, open_page, finished):
-        page = press(open_page("runs"), "calculations_go")
-        assert "are free again" in said(page)[0]
-        assert storage.used()["features"] == 0
-        assert "Kept calculations" not in words(page)

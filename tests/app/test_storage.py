@@ -109,6 +109,24 @@ class TestFree:
         assert freed(home) == {f"thumbnails/{'a' * 32}/x-96.jpg"}
         assert kept.is_file()
 
+    def test_calculations_for_pictures_that_are_gone(self, fruit, home):
+        ours = [bytes.fromhex(one.sha256) for one in datasets.index(fruit).pictures]
+        gone = bytes(32)
+        folder = home / "features" / "builtin-96"
+        for name, ids in (("a", [*ours, gone]), ("b", [gone]), ("c", ours[:1]), ("d", [])):
+            put(folder / f"{name}.rows", 64 * len(ids))
+            (folder / f"{name}.ids").write_bytes(b"".join(ids))
+        put(folder / "e.rows")  # a process has just begun
+        put(folder / "f.npy")
+        assert freed(home) == {f"features/builtin-96/{name}" for name in
+                               ("b.ids", "b.rows")}  # fmt: skip
+        datasets.delete(fruit)
+        gone_now = freed(home)
+        assert {name for name in gone_now if "features" in name} == {
+            f"features/builtin-96/{name}" for name in
+            ("a.ids", "a.rows", "c.ids", "c.rows", "f.npy")
+        }  # fmt: skip
+
     def test_uploads_that_were_given_up(self, home):
         old, fresh, waiting = (uploads.begin(f"{i}.zip", 1000) for i in range(3))
         for one in (old, fresh, waiting):
@@ -189,16 +207,6 @@ class TestFree:
                      "thumbnails/x.jpg"):  # fmt: skip
             put(home / name, age=9 * DAY)
         assert freed(home) == set()
-
-
-class TestCalculations:
-    def test_they_go_on_their_own(self, finished):
-        kept = storage.used()["features"]
-        partial = put(finished.home / "features" / "x" / ".a.npy.3.partial.npy")
-        assert storage.free_calculations() == kept > 0
-        assert partial.is_file()
-        assert workshop.run(finished.run_id).finished
-        assert storage.free_calculations() == 0
 
 
 class TestDeleteRun:
