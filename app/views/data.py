@@ -56,13 +56,16 @@ def _upload(key: str) -> None:
 @st.fragment(run_every=1.0)
 def _follow(upload_id: str) -> None:
     """Show how far the reading is, and go on when it has ended."""
-    upload = uploads.get(upload_id)
+    try:
+        upload = uploads.get(upload_id)
+    except TransferError:  # cancelled meanwhile
+        st.rerun()
     if upload.state == "done" and upload.digest:
         st.query_params.clear()
         st.query_params["data"] = upload.digest
         st.rerun()
     job = jobs.latest("import", upload_id)
-    if upload.state == "failed" or (job and job.state == "failed"):
+    if _problem(upload):
         st.rerun()
     share = upload.done / upload.total if upload.total else None
     if job and job.state == "queued":
@@ -80,6 +83,14 @@ def _follow(upload_id: str) -> None:
     frame.progress(share, text)
 
 
+def _problem(upload: uploads.Upload) -> str | None:
+    """Return why an upload was not taken in, if it has failed, or the job that read it."""
+    job = jobs.latest("import", upload.id)
+    if upload.state != "failed" and not (job and job.state == "failed"):
+        return None
+    return upload.error or (job and job.error) or "The reason is not known."
+
+
 def _reading(upload_id: str) -> None:
     try:
         upload = uploads.get(upload_id)
@@ -88,11 +99,9 @@ def _reading(upload_id: str) -> None:
         frame.error(problem)
         _upload("again")
         return
-    job = jobs.latest("import", upload_id)
-    if upload.state == "failed" or (job and job.state == "failed"):
+    if problem := _problem(upload):
         frame.title("These pictures could not be taken in.", "Nothing else was lost.")
-        why = upload.error or (job and job.error) or "The reason is not known."
-        st.error(words.plain(why), icon=":material/error:")
+        st.error(words.plain(problem), icon=":material/error:")
         _upload("again")
         _list()
         return

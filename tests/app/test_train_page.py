@@ -209,6 +209,15 @@ def test_fine_tuning_draws_its_epochs_and_marks_the_best(open_page, tuning):
     page = _open(open_page, tuning)
     assert title(page).startswith("Learning. At most about ")
     assert re.search(r"Training, epoch \d of at most 20", words(page))
+    assert [*_phases(page)] == [
+        "Look at the pictures",
+        "Fit the classifier",
+        "Retrain the last part",
+        "Check on validation pictures",
+        "Save",
+        "Measure on unseen pictures",
+        "Check the exported model",
+    ]
     assert _phases(page)["Retrain the last part"] == "now"
     assert _phases(page)["Fit the classifier"] == "done"
     assert "Is it getting better?" in words(page)
