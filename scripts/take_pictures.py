@@ -39,14 +39,13 @@ def take(page: Page, address: str, path: Path, whole: bool) -> None:
     page.goto(address)
     page.wait_for_selector("[data-test-script-state='notRunning'] h1")
     page.wait_for_timeout(3000)
+    width = page.evaluate("innerWidth")
     if whole:  # the page scrolls inside Streamlit's own box
         height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-        width = page.evaluate("innerWidth")
         page.set_viewport_size({"width": width, "height": min(max(height, _HEIGHT), 6000)})
         page.wait_for_timeout(1500)
     page.screenshot(path=path)
-    if whole:
-        page.set_viewport_size({"width": width, "height": _HEIGHT})
+    page.set_viewport_size({"width": width, "height": _HEIGHT})
     with Image.open(path) as picture:
         small = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
     small.save(path, optimize=True)
