@@ -22,6 +22,7 @@ from tests.conftest import ROOT
 from transfer.runs import Run
 
 _HOST = "127.0.0.1"
+_PROCESSORS = 2
 
 
 class AppServer:
@@ -72,6 +73,8 @@ class AppServer:
                 stderr=log,
                 start_new_session=True,
             )
+        # So that a training lasts about as long on a large machine.
+        os.sched_setaffinity(self.pid, sorted(os.sched_getaffinity(0))[:_PROCESSORS])
         wait_until(self._answers, 120, "the web process answers")
 
     def kill(self) -> None:
@@ -83,10 +86,7 @@ class AppServer:
     def end(self) -> None:
         """End the web process, the dispatcher, the jobs and the prediction process."""
         try:
-            if self._process is not None and self._process.poll() is None:
-                self._process.send_signal(signal.SIGINT)
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(30)
+            self._interrupt()
             subprocess.run(
                 [sys.executable, "-m", "app", "stop"],
                 cwd=ROOT, env=self._environment(), capture_output=True, timeout=120, check=True,
@@ -98,6 +98,18 @@ class AppServer:
             if self._process is not None:
                 self._process.wait(30)
             self._trap.close()
+
+    def _interrupt(self) -> None:
+        """End the web process as Ctrl+C does."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.send_signal(signal.SIGABRT)  # which makes it write down what it does
+            self._process.wait(30)
+            raise AssertionError(self.log.read_text(encoding="utf-8")) from None
 
     def has_called_out(self) -> bool:
         """Whether any of its processes asked for an address that is not on this machine."""
@@ -142,8 +154,9 @@ class AppServer:
         here = {"no_proxy": f"{_HOST},localhost", "NO_PROXY": f"{_HOST},localhost"}
         keras = self.home.with_name(f"{self.home.name}-keras")
         keras.mkdir(exist_ok=True)
-        store = {"TRANSFER_HOME": str(self.home), "KERAS_HOME": str(keras)}
-        return {**os.environ, **proxies, **here, **store}
+        own = {"TRANSFER_HOME": str(self.home), "KERAS_HOME": str(keras)}
+        python = {"PYTHONFAULTHANDLER": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+        return {**os.environ, **proxies, **here, **own, **python}
 
     def _left(self) -> Iterator[int]:
         """Yield the processes that bear this store in their environment."""

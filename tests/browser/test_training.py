@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 _SOON = 30  # seconds, even on a busy machine
 _LONG = steps.LONG / 1000
-_SIDE = 320  # pixels: with these an epoch takes seconds, not minutes
+_SIDE, _LARGER_SIDE = 256, 400  # pixels: an epoch takes seconds, and several with the larger ones
 
 
 def _epochs(run: Run) -> int:
@@ -33,11 +33,13 @@ def _beginnings(run: Run) -> int:
     return sum(row.get("phase") == "loading" for row in events)
 
 
-def _fine_tune(browsing: Browsing, server: AppServer, archive: Path) -> tuple[Page, Run]:
+def _fine_tune(
+    browsing: Browsing, server: AppServer, archive: Path, side: int = _SIDE
+) -> tuple[Page, Run]:
     """Start a training that lasts, and watch it until the network itself learns."""
     page = browsing.open(server.url)
     steps.upload(page, archive)
-    steps.start_training(page, fine_tuning=True, side=_SIDE)
+    steps.start_training(page, fine_tuning=True, side=side)
     run = server.run(steps.run_in(page))
     wait_until(lambda: _epochs(run) > 0, _LONG, "an epoch is finished")
     expect(page.get_by_text(re.compile(r"^Training, epoch \d+ of at most"))).to_be_visible()
@@ -64,8 +66,8 @@ def test_two_runs_one_after_the_other(browsing: Browsing, server: AppServer, sam
     expect(first.locator("h1")).to_contain_text("Learning.")
     assert server.job(steps.run_in(first)).state == "running"
     assert server.job(steps.run_in(second)).state == "queued"
-    for page in (first, second):
-        steps.await_model(page)
+    steps.await_model(first)
+    steps.await_result(second)
     ended, begun = server.job(steps.run_in(first)).ended, server.job(steps.run_in(second)).started
     assert ended is not None
     assert begun is not None
@@ -86,14 +88,14 @@ def test_a_closed_browser_finds_its_training_again(
     again = browsing.open(address)
     expect(again.locator("h1")).to_contain_text("Learning.")
     assert server.worker(run.folder.name) == worker
-    _stop_and_see(again, run)
+    steps.await_result(again)
     assert browsing.traffic.errors == []
 
 
 def test_a_killed_web_server_comes_back_to_the_same_training(
     browsing: Browsing, own_server: AppServer, sample_zip: Path
 ):
-    page, run = _fine_tune(browsing, own_server, sample_zip)
+    page, run = _fine_tune(browsing, own_server, sample_zip, _LARGER_SIDE)
     worker = own_server.worker(run.folder.name)
     own_server.kill()
     seen = _epochs(run)
@@ -122,5 +124,6 @@ def test_a_killed_worker_is_noticed_and_its_training_goes_on(
     expect(page.locator("h1")).to_contain_text("Learning.")
     wait_until(lambda: _epochs(run) > seen, _LONG, "it learns again")
     assert _beginnings(run) == 2
-    _stop_and_see(page, run)
+    steps.await_result(page)
+    assert run.finished
     assert own_server.job(run.folder.name).error is None

@@ -98,7 +98,7 @@ def test_bad_files_are_left_out_with_reasons_and_the_rest_goes_on(
     ("given", "reason"),
     [
         ("zip_of_texts", "found no picture that can be used. 5 files were left out"),
-        ("damaged_zip", "'damaged.zip' is damaged or incomplete"),
+        ("damaged_zip", "'damaged.zip' is damaged"),
     ],
 )
 def test_rubbish_is_refused_with_a_reason_and_what_was_there_stays(
