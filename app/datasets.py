@@ -82,7 +82,11 @@ def runs_using(digest: str) -> list[str]:
 
 def size(digest: str) -> int:
     """Return the bytes that a data set takes on the disk."""
-    return sum(path.stat().st_size for path in _folder(digest).rglob("*") if path.is_file())
+    try:
+        pictures = _picture_bytes(*_version(digest))
+    except DataError:
+        return _bytes_below(_folder(digest))
+    return pictures + sum(p.stat().st_size for p in _folder(digest).iterdir() if p.is_file())
 
 
 def name(digest: str) -> str:
@@ -189,6 +193,15 @@ def _entry(folder: Path) -> DataSet | None:
         pictures=len(whole.pictures),
         classes=len(whole.classes),
     )
+
+
+@lru_cache(maxsize=128)
+def _picture_bytes(home: str, digest: str, version: int) -> int:  # noqa: ARG001
+    return _bytes_below(Path(home) / "datasets" / digest / "images")
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 @lru_cache(maxsize=32)
