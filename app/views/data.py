@@ -205,17 +205,13 @@ def _class(digest: str, name: str) -> None:
 
 def _list() -> None:
     """List the data sets that are here already."""
-    known = datasets.listed()
     for job in jobs.active():
         if job.kind != "import":
             continue
         with contextlib.suppress(TransferError):  # cancelled at this moment
-            st.page_link(
-                state.file_of("data"),
-                label=f"Being read now: {words.plain(uploads.get(job.target).name)}",
-                query_params={"upload": job.target},
-                icon=":material/hourglass_top:",
-            )
+            name = words.plain(uploads.get(job.target).name)
+            _opens(f"Being read now: {name}", ":material/hourglass_top:", upload=job.target)
+    known = datasets.listed()
     if not known:
         return
     frame.heading("Pictures that are here already")
@@ -225,12 +221,16 @@ def _list() -> None:
             f" {words.many(entry.classes, 'class', 'classes')}"
         )
         label = f"**{words.plain(entry.name)}** · {what}"
-        st.page_link(
-            state.file_of("data"),
-            label=label,
-            query_params={"data": entry.digest},
-            icon=":material/photo_library:",
-        )
+        _opens(label, ":material/photo_library:", data=entry.digest)
+
+
+def _opens(label: str, icon: str, **query: str) -> None:
+    """Show a button that opens this page at another address.
+
+    A link would not do: to the page that is open already, it leaves the old address standing.
+    """
+    if st.button(label, key=f"open:{'/'.join(query.values())}", icon=icon, type="tertiary"):
+        st.switch_page(state.file_of("data"), query_params=query)
 
 
 def _administration(digest: str) -> None:

@@ -125,19 +125,21 @@ def harmless(page: AppTest) -> bool:
 
     reader = Reader()
     reader.feed(markup(page))
-    kinds = ("markdown", "caption", "warning", "error", "page_link")
-    elements: list[Any] = [element for kind in kinds for element in page.get(kind)]
-    texts = [re.sub(r"\\.", "", str(element.value)) for element in elements]
+    texts = [re.sub(r"\\.", "", text) for text in _markdown(page)]
     return bool(reader.found) and not any("](" in text or "<" in text for text in texts)
 
 
 def words(page: AppTest) -> str:
     """Return all that can be read on the page, without markup."""
+    read = [re.sub(r"\\(\W)", r"\1", text) for text in _markdown(page)]
+    return "\n".join([html.unescape(re.sub(r"<[^>]*>", " ", markup(page))), *read])
+
+
+def _markdown(page: AppTest) -> list[str]:
+    """Return what is read as Markdown."""
     kinds = ("markdown", "caption", "warning", "error", "page_link")
     elements: list[Any] = [element for kind in kinds for element in page.get(kind)]
-    rest = [re.sub(r"\\(\W)", r"\1", str(element.value)) for element in elements]
-    labels = [button.label for button in page.button]
-    return "\n".join([html.unescape(re.sub(r"<[^>]*>", " ", markup(page))), *rest, *labels])
+    return [str(element.value) for element in elements] + [button.label for button in page.button]
 
 
 @pytest.fixture
