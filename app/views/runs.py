@@ -55,7 +55,6 @@ def page() -> None:
     else:
         frame.title("No runs yet.", "A run is one training and what came of it.")
     _told()
-    _coming_in()
     if runs:
         frame.next_step("New training", "advice" if state.here().data else "data", key="new")
         _list(runs)
@@ -75,9 +74,9 @@ def page() -> None:
 
 
 def _told() -> None:
-    """Say what was done by the last click."""
+    """Say what was done by the last click, wherever on the page that was."""
     if sentence := st.session_state.pop(_SAY, None):
-        st.success(words.plain(sentence), icon=":material/check:")
+        st.toast(words.plain(sentence), icon=":material/check:", duration="long")
 
 
 def _list(runs: list[Run]) -> None:
@@ -158,8 +157,10 @@ def _facts(run: Run, line: Line) -> str:
     standing += f", at most {words.duration(left)} left" if left else ""
     version = None if line.network else "made by another version of this app"
     kept = f"kept: {line.kept}" if line.kept else None
-    facts = [line.data_set, line.network, line.strategy, kept, version, _date(line.created)]
-    rest = " · ".join(html.escape(fact) for fact in [*filter(None, facts), words.size(line.bytes)])
+    facts = [line.data_set, line.network, line.strategy, kept, version]
+    figures = [_date(line.created), words.size(line.bytes)]
+    unbroken = [figure.replace(" ", "\u00a0") for figure in figures]
+    rest = " · ".join(html.escape(fact) for fact in [*filter(None, facts), *unbroken])
     return (
         f'<p class="run-facts small number"><span class="{kind}">{html.escape(standing)}</span>'
         f'<span class="quiet"> · {rest}</span></p>'
@@ -245,6 +246,7 @@ def _what_goes(run: Run, line: Line) -> str:
 
 def _bring_in() -> None:
     frame.heading("Bring in a run")
+    _coming_in()
     with st.expander("Choose the file of a run that was taken away elsewhere"):
         st.html(f'<p class="small">{html.escape(bundles.TRUST)}</p>')
         if upload_id := uploader("run", "run"):
@@ -284,6 +286,9 @@ def _arrived(upload: uploads.Upload) -> None:
     new = float(about.get("brought_in", 0)) >= upload.created
     how = "is here now. Its model is being checked." if new else "was here already."
     st.success(f"‘{words.plain(str(about['name']))}’ {how}", icon=":material/check:")
+    query = state.Place(run.config().dataset, upload.run).query()
+    with st.container(key="runwhat_new"):
+        st.page_link(state.file_of("results"), label="See its results", query_params=query)
 
 
 @st.fragment(run_every=_EVERY)

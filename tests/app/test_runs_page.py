@@ -66,7 +66,8 @@ def answering(run: Run, right: list[bool]) -> None:
 
 def said(page) -> list[str]:
     """The sentences that tell what was done, as they are read."""
-    return [re.sub(r"\\(.)", r"\1", str(element.value)) for element in page.success]
+    elements = [*page.success, *page.toast]
+    return [re.sub(r"\\(.)", r"\1", str(element.value)) for element in elements]
 
 
 class TestList:
@@ -90,7 +91,7 @@ class TestList:
         assert f"{result['n']} test pictures" in text
         assert "✓ Finished" in text
         for fact in ("Fruit", "Built-in network", "Read the network's last impression", " MB"):
-            assert fact in text
+            assert fact in text  # the spaces of which do not break
         (link,) = [one for one in page.get("page_link") if "First" in one.proto.label]
         assert link.proto.page == "results"
         assert f"run={finished.run_id}" in link.proto.query_string
@@ -153,7 +154,7 @@ class TestList:
         assert r"\[a\]\(javascript\:b\)" in link.proto.label
         page = press(page, f"delete_{finished.run_id}")
         page = press(page, f"really_{finished.run_id}")
-        assert r"\[a\]\(javascript" in page.success[0].value
+        assert r"\[a\]\(javascript" in page.toast[0].value
 
     def test_many_runs(self, open_page, queued):
         for _ in range(24):
