@@ -5,7 +5,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import state, workshop
+from app import state, words, workshop
 from app.components import theme_switch
 from transfer.errors import TransferError
 
@@ -92,7 +92,7 @@ def progress(share: float | None, text: str) -> None:
 
 def error(problem: TransferError) -> None:
     """Show what a person can mend, as a sentence."""
-    st.error(str(problem), icon=":material/error:")
+    st.error(words.plain(str(problem)), icon=":material/error:")
 
 
 def run_name() -> str:

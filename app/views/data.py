@@ -7,7 +7,7 @@ import time
 import pandas as pd
 import streamlit as st
 
-from app import datasets, frame, gallery, jobs, state, uploads, words
+from app import datasets, frame, gallery, jobs, state, storage, uploads, words
 from app.components.uploader import uploader
 from transfer.dataset.index import ImageIndex
 from transfer.errors import TransferError
@@ -209,8 +209,10 @@ def _list() -> None:
         if job.kind != "import":
             continue
         with contextlib.suppress(TransferError):  # cancelled at this moment
-            name = words.plain(uploads.get(job.target).name)
-            _opens(f"Being read now: {name}", ":material/hourglass_top:", upload=job.target)
+            upload = uploads.get(job.target)
+            if upload.purpose != "run":
+                label = f"Being read now: {words.plain(upload.name)}"
+                _opens(label, ":material/hourglass_top:", upload=upload.id)
     known = datasets.listed()
     if not known:
         return
@@ -243,9 +245,14 @@ def _administration(digest: str) -> None:
         using = datasets.runs_using(digest)
         if using:
             names = words.plain(words.and_so_on([f"'{name}'" for name in using]))
-            st.caption(f"The results of {names} keep their numbers, but lose their pictures.")
+            need = "needs" if len(using) == 1 else "need"
+            st.caption(
+                f"{names} learned from these pictures and {need} them to show what was right and"
+                " wrong. Delete the runs first, on the page Runs, then the pictures."
+            )
         size = words.size(datasets.size(digest))
-        if st.button(f"Delete these pictures from this machine ({size})", key="delete"):
+        label = f"Delete these pictures from this machine ({size})"
+        if st.button(label, key="delete", disabled=bool(using)):
             _confirm(digest, size)
 
 
@@ -256,7 +263,7 @@ def _confirm(digest: str, size: str) -> None:
         " The files that you uploaded it from are not touched."
     )
     if st.button("Delete", type="primary", key="really"):
-        datasets.delete(digest)
+        storage.delete_data_set(digest)
         st.switch_page(state.file_of("data"), query_params={})
 
 

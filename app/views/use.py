@@ -1,7 +1,6 @@
 """Page 5: try the classifier on a picture, and take it away."""
 
 import html
-import re
 from pathlib import Path
 
 import streamlit as st
@@ -121,7 +120,7 @@ def _take(run: Run) -> None:
     if checked is None:
         _export_pending(run)
         return
-    name = f"{_file_name(str(run.about()['name']))}.zip"
+    name = downloads.file_name(str(run.about()["name"]), ".zip")
     link = downloads.link("model", run.folder.name, name)
     size = words.size(_bytes_in(run.export_folder))
     on = words.many(checked["checked"], "picture")
@@ -163,11 +162,6 @@ def _export_pending(run: Run) -> None:
 
 def _bytes_in(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-def _file_name(name: str) -> str:
-    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")
-    return plain[:60] or "model"
 
 
 page()

@@ -222,9 +222,7 @@ def test_an_empty_name_is_refused_and_the_old_one_stays(open_page, fruit):
 
 
 def test_deleting_says_what_goes_and_leaves_for_the_first_page(open_page, fruit):
-    workshop.start(RunConfig(dataset=fruit, backbone="builtin", image_size=96), "My run")
     page = open_page("data", data=fruit)
-    assert "The results of 'My run' keep their numbers, but lose their pictures." in words(page)
     press(page, "delete")
     assert "'Fruit' goes from this machine for good and frees" in words(page)
     assert (store.home() / "datasets" / fruit).is_dir()
@@ -234,6 +232,13 @@ def test_deleting_says_what_goes_and_leaves_for_the_first_page(open_page, fruit)
     assert title(page) == "Show me what to tell apart."
     assert page.query_params == {}
     assert _offered(page) == {}
+
+
+def test_pictures_that_a_run_needs_are_not_deleted(open_page, fruit):
+    workshop.start(RunConfig(dataset=fruit, backbone="builtin", image_size=96), "My run")
+    page = open_page("data", data=fruit)
+    assert "'My run' learned from these pictures and needs them" in words(page)
+    assert page.button(key="delete").disabled
 
 
 def test_an_upload_that_waits_says_so_and_then_how_far_it_is(open_page, sample_zip):

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -20,6 +21,8 @@ from app.jobs import Job
 from app.processes import Process
 from tests.conftest import ROOT
 from transfer.runs import Run
+
+T = TypeVar("T")
 
 _HOST = "127.0.0.1"
 _PROCESSORS = 2
@@ -130,10 +133,12 @@ class AppServer:
         """Return the process that trains a run, once it has begun."""
         with self._as_store():
             path = jobs.file(self.job(run_id), "lock")
-        wait_until(lambda: processes.lives(path), 30, "the training has a process")
-        process = processes.holder(path)
-        assert process is not None
-        return process
+
+        def begun() -> Process | None:
+            process = processes.holder(path)
+            return process if process and process.alive else None
+
+        return wait_until(begun, 30, "the training has a process")
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -173,13 +178,14 @@ class AppServer:
             yield
 
 
-def wait_until(true: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait for a condition outside the browser.
+def wait_until(find: Callable[[], T | None], seconds: float, what: str) -> T:
+    """Wait for something outside the browser, and return it once it is there or true.
 
     Raises:
-        AssertionError: it is not true after so many seconds.
+        AssertionError: it is not so after so many seconds.
     """
     deadline = time.monotonic() + seconds
-    while not true():
+    while not (found := find()):
         assert time.monotonic() < deadline, f"not within {seconds:g} seconds: {what}"
         time.sleep(0.05)
+    return found

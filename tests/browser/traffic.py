@@ -24,13 +24,13 @@ class Traffic:
         context.on("weberror", lambda error: self.errors.append(str(error.error)))
         context.on("page", self._watch_sockets)
 
-    def foreign(self, host: str) -> list[str]:
-        """Return the addresses that are not those of `host` (with its port)."""
+    def foreign(self, *hosts: str) -> list[str]:
+        """Return the addresses that are not those of `hosts` (with their ports)."""
         split = [(urlsplit(address), address) for address in self.addresses]
         return [
             address
             for parts, address in split
-            if parts.scheme not in _INSIDE and parts.netloc != host
+            if parts.scheme not in _INSIDE and parts.netloc not in hosts
         ]
 
     def _watch_sockets(self, page: Page) -> None:
