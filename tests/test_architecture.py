@@ -18,7 +18,8 @@ LIGHT = ["transfer", "transfer.catalog", "transfer.config", "transfer.runs", "tr
 # The web process and what works behind it; Streamlit is only for what draws pages.
 WEB = ["app.server", "app.frame", "app.state", "app.components.uploader"]
 BEHIND = ["app.jobs", "app.dispatcher", "app.importing", "app.uploads", "app.predictor",
-          "app.bundles", "app.storage", "app.comparison", "app.matrix", "app.figures", "app.verdicts", "app.charts", "app.networks",
+          "app.bundles", "app.storage", "app.comparison", "app.matrix",
+          "app.figures", "app.verdicts", "app.charts", "app.networks",
           "app.workshop", "app.routes.downloads", "app.routes.pictures", "app.routes.uploads",
           "app.__main__"]  # fmt: skip
 PACKAGES = ("transfer", "app")
