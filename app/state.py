@@ -1,5 +1,6 @@
 """What a page shows is in its address: the data set and the run, so that a link can be sent on."""
 
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import NoReturn
@@ -7,6 +8,7 @@ from typing import NoReturn
 import streamlit as st
 
 from app import workshop
+from transfer.errors import TransferError
 from transfer.runs import Run
 
 PAGES = {
@@ -39,7 +41,8 @@ def here() -> Place:
     if run and not workshop.run(run).exists:
         run = None
     if run and not data:
-        data = workshop.run(run).config().dataset
+        with contextlib.suppress(TransferError):  # of another version, or damaged: its page says so
+            data = workshop.run(run).config().dataset
     return Place(data, run)
 
 

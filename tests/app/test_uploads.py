@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app import importing, jobs, uploads
+from app import datasets, importing, jobs, uploads
 from app.uploads import Upload
 from tests.conftest import ROOT
 from transfer import sample, store
@@ -449,7 +449,7 @@ class TestImporting:
         about = store.read_json(store.home() / "datasets" / first["digest"] / "about.json")
         assert about["name"] == "fruit"
 
-    def test_warnings_are_passed_on(self, start, sample_folder, tmp_path):
+    def test_classes_that_are_too_small_are_told(self, start, sample_folder, tmp_path):
         path = tmp_path / "fruit.tar"
         labels = sorted(folder.name for folder in sample_folder.iterdir())
         with tarfile.open(path, "w") as archive:
@@ -457,9 +457,9 @@ class TestImporting:
                 for picture in sorted((sample_folder / label).glob("*.jpg"))[:5]:
                     archive.add(picture, f"{label}/{picture.name}")
             archive.add(sorted((sample_folder / labels[0]).glob("*.jpg"))[5], "few/1.jpg")
-        upload = sent(path)
-        assert answer(start(upload.id))[0] == 0
-        assert [line[:30] for line in uploads.get(upload.id).warnings] == [
+        status, told = answer(start(sent(path).id))
+        assert status == 0
+        assert [line[:30] for line in datasets.warnings(told["digest"])] == [
             "Class 'few' has 1 picture; add"
         ]
 
@@ -488,13 +488,15 @@ class TestImporting:
         assert [path.name for path in failed.folder.iterdir()] == ["upload.json"]
         assert answer(start(upload.id)) == (2, told)
 
-    def test_too_few_classes_is_said_with_the_numbers(self, start, sample_folder, tmp_path):
+    def test_a_single_class_is_taken_in_under_its_name(self, start, sample_folder, tmp_path):
         path = tmp_path / "one.zip"
         with zipfile.ZipFile(path, "w") as archive:
             for picture in sorted(sample_folder.rglob("*.jpg"))[:5]:
                 archive.write(picture, f"pips/{picture.name}")
-        _, told = answer(start(sent(path).id))
-        assert "found 1 ('pips', 5 pictures)" in told["error"]
+        status, told = answer(start(sent(path).id))
+        assert status == 0
+        assert datasets.name(told["digest"]) == "one"
+        assert datasets.index(told["digest"]).counts() == {"pips": 5}
 
     def test_an_unknown_upload_is_a_sentence(self, start):
         status, told = answer(start("0" * 16))
