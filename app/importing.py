@@ -99,7 +99,7 @@ def _outcome(upload: Upload) -> Upload:
 
 def _data_set(source: Path, progress: _Progress) -> Upload:
     _refuse_single(source)
-    # A set that is too small to learn from is taken in, too: its page shows it and says what to add.
+    # A set too small to learn from is taken in as well: its page shows it and says what to add.
     index = library.import_dataset(
         source, minimum_per_class=1, minimum_classes=1, on_progress=progress
     )
