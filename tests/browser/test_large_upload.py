@@ -40,10 +40,7 @@ def _forget_peak(pid: int) -> None:
 
 
 def test_the_web_process_does_not_grow_with_an_upload(
-    page: Page,
-    server: AppServer,
-    sample_folder: Path,
-    tmp_path: Path,
+    page: Page, server: AppServer, sample_folder: Path, tmp_path: Path
 ):
     archive = _large_zip(tmp_path / "large.zip", sample_folder)
     expect(steps.main_button(page)).to_be_visible()
