@@ -95,9 +95,8 @@ class AppServer:
                 cwd=ROOT, env=self._environment(), capture_output=True, timeout=120, check=True,
             )  # fmt: skip
         finally:
-            for pid in self._left():
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                self._signal_rest(number)
             if self._process is not None:
                 self._process.wait(30)
             self._trap.close()
@@ -162,6 +161,15 @@ class AppServer:
         own = {"TRANSFER_HOME": str(self.home), "KERAS_HOME": str(keras)}
         python = {"PYTHONFAULTHANDLER": "1", "CUDA_VISIBLE_DEVICES": "-1"}
         return {**os.environ, **proxies, **here, **own, **python}
+
+    def _signal_rest(self, number: signal.Signals) -> None:
+        """Signal what still runs, and give it some seconds to end."""
+        deadline = time.monotonic() + 10
+        for pid in self._left():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        while any(self._left()) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def _left(self) -> Iterator[int]:
         """Yield the processes that bear this store in their environment."""
