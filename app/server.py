@@ -33,7 +33,8 @@ def serve(address: str, port: int, headless: bool | None) -> None:
     # Streamlit would ask a server on the internet for this machine's address when a foreign page
     # tries to connect. Nothing leaves the machine: such a page is refused all the same.
     setattr(net_util, "get_external_ip", lambda: None)  # noqa: B010
-    app().run(config=settings.streamlit_settings(address, port, headless))
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl+C is how it is closed
+        app().run(config=settings.streamlit_settings(address, port, headless))
 
 
 def _greeting(address: str, port: int) -> str:
@@ -71,7 +72,10 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
     finally:
         keeper.cancel()
         preparing.terminate()
-        preparing.wait()
+        try:
+            preparing.wait(5)
+        except subprocess.TimeoutExpired:
+            preparing.kill()
         if waiting := len(jobs.active()):
             sys.stderr.write(
                 f"\nThe page is closed; {waiting} job(s) go on without it and will be there at the"

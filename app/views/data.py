@@ -100,7 +100,9 @@ def _reading(upload_id: str) -> None:
         _upload("again")
         return
     if problem := _problem(upload):
-        frame.title("These pictures could not be taken in.", "Nothing else was lost.")
+        frame.title(
+            "These pictures could not be taken in.", f"{upload.name}. Nothing else was lost."
+        )
         st.error(words.plain(problem), icon=":material/error:")
         _upload("again")
         _list()

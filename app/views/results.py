@@ -262,7 +262,7 @@ def _file(one: Answer) -> str:
 
 
 def _sure(one: Answer) -> str:
-    return f"{verdicts.percent(one.sure, 1)} sure"
+    return "over 99\u00a0% sure" if one.sure >= 0.995 else f"{verdicts.percent(one.sure, 1)} sure"
 
 
 def _shown(key: str, there: int) -> int:

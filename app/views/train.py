@@ -183,6 +183,8 @@ def _pair(rows: list[Row], axis: charts.Axis) -> None:
     for column, quantity in zip(st.columns(2), ("loss", "accuracy"), strict=True):
         with column:
             spec = charts.curves(rows, quantity, axis, theme)
+            if not spec["data"]["values"]:  # a training that diverged at once
+                continue
             st.vega_lite_chart(spec, alt=charts.in_words(rows, quantity), key=f"chart_{quantity}")
 
 
