@@ -28,7 +28,8 @@ def test_a_token_is_for_one_purpose():
         tokens.read("downloads", token)
 
 
-@pytest.mark.parametrize("position", [0, 3, -1])
+# Not the last one: two of the six bits of a signature's last letter mean nothing.
+@pytest.mark.parametrize("position", [0, 3, -2])
 def test_a_changed_token_is_refused(position):
     token = tokens.sign("pictures", "d1")
     other = "A" if token[position] != "A" else "B"
