@@ -30,7 +30,7 @@ def walk(page: Page, address: str) -> str:
     page.wait_for_url("**/advice**")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url("**/train**run=**")
-    page.wait_for_function("document.querySelector('h1').innerText === 'It has learned.'")
+    page.wait_for_function("document.querySelector('h1')?.innerText === 'It has learned.'")
     return page.url.split("?", 1)[1]
 
 

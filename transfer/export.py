@@ -69,6 +69,9 @@ class _Servable(tf.Module):
     def __init__(self, classifier: Classifier, labels: Path) -> None:
         super().__init__()
         self.model, self._image_size = classifier.model, classifier.image_size
+        # All variables by name: TensorFlow does not find those of Dropout's random numbers, which
+        # the graph of a fine-tuned model holds, through the layers of Keras.
+        self.variables_of_model = [variable.value for variable in self.model.variables]
         self.labels = tf.saved_model.Asset(str(labels))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])

@@ -1,0 +1,33 @@
+"""The export of what fine-tuning leaves: a network with Dropout, compiled for training."""
+
+import keras
+import numpy as np
+import pytest
+
+from transfer import backbones, catalog, export, prediction, weights
+from transfer.linear import LinearHead
+from transfer.prediction import Classifier
+
+
+@pytest.fixture(scope="module")
+def fine_tuned() -> Classifier:
+    """The model as `finetune_few` builds, compiles and trains it, after one step."""
+    spec = catalog.backbone("builtin")
+    backbone = backbones.load(spec, 96, weights.obtain(spec, 96))
+    random = np.random.default_rng(0)
+    kernel = random.normal(0, 0.1, (backbone.feature_dim, 3)).astype(np.float32)
+    head = LinearHead(kernel, np.zeros(3, np.float32), 1.0, 0.0)
+    network = backbones.with_head(backbone, head, dropout=0.5)
+    network.compile(keras.optimizers.AdamW(1e-4), "categorical_crossentropy")
+    pictures = random.uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
+    network.fit(pictures, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], verbose=0)
+    return Classifier(backbones.classifier(network), ("a", "b", "c"), 96)
+
+
+def test_a_fine_tuned_model_gives_the_same_answers_elsewhere(fine_tuned, sample_folder, tmp_path):
+    pictures = sorted(sample_folder.rglob("*.jpg"))[::12]
+    export._write(fine_tuned, tmp_path / "model")
+    answers = export._answers_elsewhere(tmp_path / "model", pictures)
+    expected = prediction.probabilities(fine_tuned, pictures)
+    assert np.abs(answers - expected).max() <= export.TOLERANCE
+    assert len({tuple(row.round(3)) for row in answers}) > 1
