@@ -18,6 +18,10 @@ page = st.navigation(pages, position="hidden")
 st.set_page_config(page_title=f"{page.title} - {frame.PRODUCT}", page_icon=_ICON, layout="centered")
 frame.show(page.url_path or "data")
 try:
-    page.run()
+    if page.url_path in state.OF_A_RUN and state.names_missing_run():
+        frame.title("This run is not here.", "It was deleted, or the address is mistyped.")
+        frame.empty("All runs of this machine stand in the list.", "See all runs", "runs")
+    else:
+        page.run()
 except TransferError as problem:
     frame.error(problem)

@@ -20,6 +20,7 @@ PAGES = {
     "runs": "Runs",
 }
 STEPS = ("data", "advice", "train", "results", "use")
+OF_A_RUN = ("train", "results", "use")
 _PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -44,6 +45,11 @@ def here() -> Place:
         with contextlib.suppress(TransferError):  # of another version, or damaged: its page says so
             data = workshop.run(run).config().dataset
     return Place(data, run)
+
+
+def names_missing_run() -> bool:
+    """Whether the address names a run that is not here."""
+    return "run" in st.query_params and here().run is None
 
 
 def current_run() -> Run | None:

@@ -113,6 +113,26 @@ def test_the_saved_model_gives_the_same_answers_elsewhere(
             assert next(lines) == f"{item['file']}  {label}: {item['probabilities'][label]:.3f}"
 
 
+def test_a_failed_export_is_a_sentence_and_the_result_stands(
+    of_trained, command, monkeypatch, tmp_path
+):
+    from transfer import export
+    from transfer.runs import Run
+
+    run = tmp_path / "copy"
+    shutil.copytree(of_trained, run)
+
+    def broken(*_: object) -> None:
+        raise KeyError("captures")
+
+    monkeypatch.setattr(export, "_write", broken)
+    status, answer, _ = command("work", run)
+    assert status == 2
+    assert "finished and its results stand" in answer["error"]
+    assert "KeyError" in answer["error"]
+    assert Run(run).finished
+
+
 def test_an_export_never_overwrites(of_trained, command, tmp_path):
     (tmp_path / "precious.txt").write_text("keep me")
     status, answer, _ = command("export", of_trained, "--to", tmp_path)

@@ -1,6 +1,9 @@
 """What each command does: options in, one JSON-ready answer out. TensorFlow loads where needed."""
 
+import traceback
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ from transfer import catalog, console, evaluation, sample, serving, store, weigh
 from transfer.config import RunConfig
 from transfer.dataset import library, split
 from transfer.dataset.index import ImageIndex
-from transfer.errors import DataError, StoppedError
+from transfer.errors import DataError, ExportError, StoppedError, TransferError
 from transfer.runs import Run
 
 Answer = dict[str, Any]
@@ -96,13 +99,29 @@ def work(options: Namespace) -> Answer:
             run.clear_stop()
             reporter = Reporter(run, step)
             reporter.something_to_keep = True
-            with run.locked():
+            with run.locked(), _export_explained():
                 exporting.clear(run.export_folder)
                 done = exporting.export(run, run.export_folder, reporter.counter("export"))
             checked = {"checked": done.checked, "max_difference": done.max_difference}
             run.write("export", checked)
             reporter.say("finished", 1, 1, "Finished")
     return {"stopped": False, "export": run.read("export")}
+
+
+@contextmanager
+def _export_explained() -> Iterator[None]:
+    """Turn what nobody expected while exporting into a sentence; trying again would not help."""
+    try:
+        yield
+    except TransferError:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        raise ExportError(
+            "The classifier is finished and its results stand, but the model for taking away could"
+            f" not be written ({type(error).__name__}). Check that the disk has room and try again"
+            " on the page Use; if it stays so, please report it with the log of the job."
+        ) from error
 
 
 def evaluate(options: Namespace) -> Answer:

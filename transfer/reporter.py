@@ -12,7 +12,8 @@ from transfer.training import Progress
 OnStep = Callable[[str, float, float, str], None]  # phase, done, total, words
 
 _STATUS_EVERY = 0.5  # seconds
-_EXPORT_SECONDS = 20.0  # a fresh process loads TensorFlow for the check
+# What a phase takes however few pictures there are: graphs are built, a fresh process is started.
+_FIXED_SECONDS = {"head": 3.0, "fine_tuning": 15.0, "validation": 5.0, "test": 2.0, "export": 20.0}
 _TRAINING_COST = 3.0  # of a picture, in forward passes: an upper bound (forward and backward)
 
 _WORDS = {
@@ -40,6 +41,8 @@ class Reporter:
         self._phase, self._phase_began, self._told = "", 0.0, 0.0
         self._pictures: dict[str, float] = {}
         self._seconds_per_picture: float | None = None
+        self._ends_at: float | None = None
+        self._begun: set[str] = set()
 
     def plan(self, pictures: dict[str, int], epochs: int) -> None:
         """Take down how many pictures each phase looks at, for the time left."""
@@ -47,6 +50,7 @@ class Reporter:
         if epochs:
             ahead["fine_tuning"] = epochs * (_TRAINING_COST * ahead["train"] + ahead["validation"])
             ahead["validation"] *= 2  # both candidates
+        ahead["head"] = 0.0
         self._pictures = {phase: ahead[phase] for phase in _ORDER if phase in ahead}
 
     def say(
@@ -61,6 +65,7 @@ class Reporter:
         if phase != self._phase:
             self.run.event("phase", phase=phase, words=words)
             self._phase, self._phase_began, self._told = phase, now, 0.0
+            self._begun.add(phase)
         if now - self._told > _STATUS_EVERY:
             if not self.something_to_keep and self.stop_wanted():
                 raise StoppedError("The run was stopped before there was anything to keep.")
@@ -94,14 +99,22 @@ class Reporter:
         return self.run.stop_requested()
 
     def _left(self, phase: str, done: float, total: float, left: float | None) -> float | None:
-        """Return the seconds left, at most, of this phase and those after it, where known."""
+        """Return about how many seconds are left of this phase and those after it, where known."""
+        now = time.monotonic()
         if left is None and done > 0:
-            passed = time.monotonic() - self._phase_began
+            passed = now - self._phase_began
             left = passed / done * max(0.0, total - done)
             if phase in ("features", "validation", "test"):
                 self._seconds_per_picture = passed / done
-        if left is None or self._seconds_per_picture is None or phase not in _ORDER:
-            return None
-        later = _ORDER[_ORDER.index(phase) + 1 :]
-        pictures = sum(number for name, number in self._pictures.items() if name in later)
-        return round(left + pictures * self._seconds_per_picture + _EXPORT_SECONDS, 1)
+        if left is not None and self._seconds_per_picture is not None and phase in _ORDER:
+            later = [name for name in self._pictures if self._is_ahead(name, phase)]
+            pictures = sum(self._pictures[name] for name in later) * self._seconds_per_picture
+            fixed = sum(_FIXED_SECONDS.get(name, 0.0) for name in later)
+            self._ends_at = now + left + pictures + fixed
+        return round(max(0.0, self._ends_at - now), 1) if self._ends_at else None
+
+    def _is_ahead(self, name: str, phase: str) -> bool:
+        """Whether a planned phase is still to come; the first validation is before fine-tuning."""
+        if name == "fine_tuning" and name not in self._begun:
+            return True
+        return _ORDER.index(name) > _ORDER.index(phase)

@@ -85,11 +85,16 @@ def _headline(run: Run, standing: Standing, status: Row) -> None:
         )
         return
     left = status.get("seconds_left")
-    when = f"At most {words.duration(left)} left" if left else "Working out how long it takes"
+    when = "Working out how long it takes"
+    if left:
+        about = f"{words.duration(left)} left"
+        # Retraining may end early, when it gets no better; a linear classifier does not.
+        tuned = run.config().strategy != "linear_top"
+        when = f"At most {about}" if tuned else f"{about[0].upper()}{about[1:]}"
     frame.title(
         f"Learning. {when}; you can close this page.",
         f"{run.about()['name']}: the work goes on without the page, and its address brings you"
-        " back. Save nothing, fear nothing.",
+        " back. You need not save anything.",
     )
 
 
@@ -128,6 +133,8 @@ def _phases(run: Run, events: list[Row], now: str) -> None:
     if "weights" in seen:
         steps.insert(0, "weights")
     where = steps.index(now) if now in steps else -1
+    if now == "finished":  # between the result and the check of the exported model
+        where = steps.index("export")
     if now == "validation" and "fine_tuning" in steps and "fine_tuning" not in seen:
         where = steps.index("head")
     cells = []
@@ -164,6 +171,7 @@ def _curves(run: Run, events: list[Row]) -> None:
         " fine-tuning). The dotted line marks the best epoch so far.",
     )
     _pair(rows, charts.EPOCHS)
+    _how_fine(run)
 
 
 def _search(steps: list[Row]) -> None:
@@ -188,6 +196,17 @@ def _pair(rows: list[Row], axis: charts.Axis) -> None:
             st.vega_lite_chart(spec, alt=charts.in_words(rows, quantity), key=f"chart_{quantity}")
 
 
+def _how_fine(run: Run) -> None:
+    """Say how many pictures the validation curve rests on: few make it jump."""
+    number = len((run.read("split") or {}).get("val", ()))
+    if number:
+        one = 100 / number
+        st.html(
+            f'<p class="quiet small">The validation curve rests on {words.many(number, "picture")}:'
+            f" one more or less right is {one:.{0 if one >= 1 else 1}f} % of it.</p>"
+        )
+
+
 def _empty_curves(words_: str) -> None:
     st.html(f'<div class="card empty"><p>Curves of loss and accuracy. {words_}</p></div>')
 
@@ -201,6 +220,8 @@ def _ended(run: Run, standing: Standing) -> None:
             "It has learned." if result["ended"] != "stopped" else "Stopped, and the best kept.",
             f"{name}: {_how(result)}",
         )
+        if standing.error:  # of the export: the results stand
+            st.warning(words.plain(standing.error), icon=":material/warning:")
         frame.next_step("See the results", "results")
     elif standing.word == "failed":
         frame.title(

@@ -72,8 +72,15 @@ def test_a_deleted_run_leads_back(open_page, queued):
     digest = queued.config().dataset
     workshop.delete(queued)
     page = open_page("train", run=queued.folder.name, data=digest)
-    assert title(page) == "Nothing is learning here yet."
-    assert title(press(page, "fill")).startswith("Build on a network")
+    assert title(page) == "This run is not here."
+    assert title(press(page, "fill")) == "No runs yet."
+
+
+@pytest.mark.parametrize("name", ["train", "results", "use"])
+def test_a_run_that_never_was_leads_to_the_list(open_page, name):
+    page = open_page(name, run="nope", data="xyz")
+    assert title(page) == "This run is not here."
+    assert title(press(page, "fill")) == "No runs yet."
 
 
 def test_waiting_says_its_place(open_page, queued):
@@ -121,7 +128,7 @@ def test_looking_at_the_pictures(open_page, queued):
     queued.event("phase", phase="features", words="Looking at the pictures")
     queued.status("features", done=24, total=60, words="Looking at the pictures", seconds_left=150)
     page = _open(open_page, queued)
-    assert title(page) == "Learning. At most about 3 minutes left; you can close this page."
+    assert title(page) == "Learning. About 3 minutes left; you can close this page."
     assert "Looking at the pictures: 24 of 60 pictures" in words(page)
     assert 'aria-valuenow="40"' in markup(page)
     assert _phases(page) == {

@@ -81,6 +81,8 @@ def import_dataset(
     except OSError as error:
         raise DataError(f"'{source}' could not be taken in: {error}.") from error
     index = _read(digest)
+    if not index.pictures:  # nothing to keep: the error below names what was refused
+        shutil.rmtree(datasets / digest, ignore_errors=True)
     index = replace(index, warnings=(*notes, *index.warnings))
     return _usable(index, minimum_per_class, minimum_classes)
 
