@@ -75,6 +75,16 @@ def percent(share: float, n: int) -> str:
     return f"{_points(share, n)}\u00a0%"
 
 
+def probability(share: float) -> str:
+    """Return the share that a class was given of one picture; none is shown as certain.
+
+    >>> probability(0.996), probability(0.42), probability(0.0)
+    ('over 99 %', '42 %', 'under 1 %')
+    """
+    whole = f"{100 * share:.0f}"
+    return {"100": "over 99 %", "0": "under 1 %"}.get(whole, f"{whole} %")
+
+
 def between(share: Accuracy) -> str:
     """Return the interval: 'between 82 and 98 %'."""
     return f"between {_points(share.low, share.n)} and {percent(share.high, share.n)}"
@@ -122,14 +132,13 @@ def too_kind(found: Figures) -> str | None:
 
 def guessing(found: Figures) -> Verdict:
     """Compare it with answering the largest class each time: is it clearly better?"""
-    name, n = figures.largest_class(found)
+    _, n = figures.largest_class(found)
     share = percent(n / found.pictures, found.pictures)
     better = found.overall.low > n / found.pictures
     return Verdict(
         better,
         "Clearly better than guessing" if better else "Not clearly better than guessing",
-        f"To answer {quoted(name)} each time, the largest class, would be right on {n:,} of"
-        f" {found.pictures:,} ({share}).",
+        f"{_one_answer(found)} would be right on {n:,} of {found.pictures:,} ({share}).",
     )
 
 
@@ -195,6 +204,16 @@ def no_mistakes(found: Figures) -> str:
     )
 
 
+def _one_answer(found: Figures) -> str:
+    """Say what somebody does who guesses: of several largest classes, none is 'the largest'."""
+    name, most = figures.largest_class(found)
+    there = found.confusion.sum(axis=1)
+    if (there == most).all():
+        return "To answer always the same class"
+    which = "the largest class" if (there == most).sum() == 1 else "one of the largest classes"
+    return f"To answer {quoted(name)} each time, {which},"
+
+
 def _like_guessing(found: Figures) -> Step | None:
     if guessing(found).good:
         return None
@@ -257,11 +276,14 @@ def _more_tests(found: Figures) -> Step | None:
     whole = found.overall
     if whole.high - whole.low <= _WIDE:
         return None
-    kind = "test pictures" if found.part == "test" else "pictures to judge it by"
+    one, more = ("test picture", "test pictures")
+    if found.part != "test":
+        one, more = ("picture to judge it by", "pictures to judge it by")
     return Step(
-        f"More {kind}",
-        f"With {found.pictures:,}, the figure may be out by {50 * (whole.high - whole.low):.0f}"
-        f" points either way. Four times as many would halve that.",
+        f"More {more}",
+        f"With {words.many(found.pictures, one, more)} the true share may be anywhere from"
+        f" {_points(whole.low, whole.n)} to {percent(whole.high, whole.n)}. Four times as many"
+        " would about halve that range.",
     )
 
 

@@ -216,12 +216,13 @@ def _next_steps(found: Figures) -> None:
         for step in steps
     )
     st.html(f'<ol class="cards steps">{cards}</ol>')
-    st.page_link(
-        state.file_of("data"),
-        label="Upload the pictures again with what you have changed",
-        icon=":material/add_photo_alternate:",
-        query_params={},
-    )
+    if found.right < found.pictures:
+        st.page_link(
+            state.file_of("data"),
+            label="Upload the pictures again with what you have changed",
+            icon=":material/add_photo_alternate:",
+            query_params={},
+        )
 
 
 @st.fragment
@@ -303,7 +304,7 @@ def _classes(run: Run, found: Figures) -> None:
 def _origin(result: dict[str, Any]) -> None:
     """Say why this model was kept, and what it learned from."""
     frame.heading(
-        "Why this model?",
+        "How was it made?",
         "What is tried is compared on the *validation pictures*, which it does not learn from. The"
         " test pictures take no part in the choice, so that their figure stays honest.",
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 from PIL import Image
 
-from app import frame, predictor, state, words, workshop
+from app import frame, predictor, state, verdicts, words, workshop
 from app.predictor import Answer
 from app.routes import downloads
 from transfer.dataset.decode import decode
@@ -14,6 +14,7 @@ from transfer.errors import TransferError
 from transfer.runs import Run
 
 _SHOWN = 8  # classes with a bar
+_COLUMNS = "minmax(80px,24%) 1fr 80px"  # room for "under 1 %"
 _WIDTH = 240  # pixels of the picture that was tried
 _PICTURES = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"]
 
@@ -86,12 +87,13 @@ def _upright(data: bytes) -> Image.Image:
 
 def _bars(answer: Answer) -> None:
     order = sorted(zip(answer.probabilities, answer.classes, strict=True), reverse=True)
-    share, label = order[0]
+    share, label = verdicts.probability(order[0][0]), html.escape(order[0][1], quote=True)
     rows = "".join(_bar(name, p) for p, name in order[:_SHOWN])
     st.html(
-        f'<p class="figure" data-answer="{html.escape(label, quote=True)}">{html.escape(label)}</p>'
-        f'<div role="img" aria-label="{html.escape(label, quote=True)}: {100 * share:.0f} %">'
-        f"{rows}</div>"
+        f'<p class="figure" data-answer="{label}">{label}</p>'
+        f'<p class="quiet small">It can only name its {words.many(len(order), "class", "classes")},'
+        " even for a picture of something else.</p>"
+        f'<div role="img" aria-label="{label}: {share}">{rows}</div>'
     )
     with st.expander("Show the figures"):
         st.dataframe(
@@ -102,9 +104,10 @@ def _bars(answer: Answer) -> None:
 
 def _bar(name: str, share: float) -> str:
     return (
-        f'<div class="bar-row"><span class="name">{html.escape(name)}</span>'
+        f'<div class="bar-row" style="grid-template-columns:{_COLUMNS}">'
+        f'<span class="name">{html.escape(name)}</span>'
         f'<span class="track"><span class="fill" style="display:block;width:{100 * share:.1f}%">'
-        f'</span></span><span class="share">{100 * share:.0f} %</span></div>'
+        f'</span></span><span class="share">{verdicts.probability(share)}</span></div>'
     )
 
 

@@ -17,6 +17,8 @@ from transfer.dataset.index import ImageIndex, Picture
 from transfer.evaluation import evaluate
 from transfer.runs import Run
 
+_AGAIN = "Upload the pictures again with what you have changed"
+
 
 def judged(run_id: str, said: list[int], sure: float | list[float], part: str = "test") -> Run:
     """Let a finished run have answered otherwise: class `said[i]` of the i-th picture."""
@@ -131,6 +133,7 @@ def test_a_run_without_mistakes_says_what_that_means(open_page: Any, finished: S
     assert verdicts.no_mistakes(figures.read(run)) in words(page)
     assert shown(page, "large") == []
     assert "Try it on other pictures" in words(page)
+    assert _AGAIN not in words(page)
 
 
 def test_mistakes_are_shown_with_their_words(open_page: Any, finished: Store) -> None:
@@ -143,6 +146,7 @@ def test_mistakes_are_shown_with_their_words(open_page: Any, finished: Store) ->
     file = found.mistakes[0].name.rpartition("/")[2]
     assert plain(wrong[0][1]) == f"said ‘{said}’\nlabel ‘{label}’\n93 % sure\n{file}"
     assert "Check the labels" in words(page)
+    assert _AGAIN in words(page)
     assert f"Tell ‘{label}’ from ‘{said}’" in plain(words(page))
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from app import jobs, predictor, workshop
+from app import jobs, predictor, verdicts, workshop
 from tests.app.conftest import Store, harmless, markup, press, running, title, words
 from transfer.runs import Run
 
@@ -54,8 +54,8 @@ def _answer(page: AppTest) -> str:
     return html.unescape(found)
 
 
-def _shares(page: AppTest) -> list[int]:
-    return [int(share) for share in re.findall(r'class="share">(\d+) %', markup(page))]
+def _shares(page: AppTest) -> list[str]:
+    return re.findall(r'class="share">([^<]*)<', markup(page))
 
 
 def _link(page: AppTest) -> dict[str, str]:
@@ -88,13 +88,13 @@ def test_pictures_are_classified_by_the_real_model(open_page, served, sample_fol
         direct = predictor.classify(served.run_id, picture)
         best = max(zip(direct.probabilities, direct.classes, strict=True))
         assert _answer(page) == best[1]
-        assert _shares(page) == sorted((round(100 * p) for p in direct.probabilities), reverse=True)
+        ordered = sorted(direct.probabilities, reverse=True)
+        assert _shares(page) == [verdicts.probability(p) for p in ordered]
         (table,) = page.dataframe
-        assert list(table.value["Probability"]) == sorted(
-            (round(p, 4) for p in direct.probabilities), reverse=True
-        )
+        assert list(table.value["Probability"]) == [round(p, 4) for p in ordered]
         right += best[1] == label
     assert right >= 2
+    assert "It can only name its 3 classes, even for a picture of something else." in words(page)
     assert "Answered in" in words(page)
     assert "first answer takes some seconds" not in words(page)
 
@@ -104,7 +104,7 @@ def test_the_answer_is_there_for_those_who_do_not_see_the_bars(open_page, served
     page = _shown(open_page("use", run=served.run_id), picture)
     label = re.search(r'role="img" aria-label="([^"]*)"', markup(page))
     assert label
-    assert label[1] == f"{_answer(page)}: {_shares(page)[0]} %"
+    assert label[1] == f"{_answer(page)}: {_shares(page)[0]}"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "BMP", "GIF", "TIFF"])

@@ -88,6 +88,15 @@ def test_title(confusion: list[list[int]], part: str, sentence: str) -> None:
     assert plain(verdicts.title(figures(confusion, part))) == sentence
 
 
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(1.0, "over 99 %"), (0.9951, "over 99 %"), (0.994, "99 %"), (0.42, "42 %"), (0.006, "1 %"),
+     (0.0049, "under 1 %"), (0.0, "under 1 %")],
+)  # fmt: skip
+def test_no_answer_to_one_picture_is_shown_as_certain(share: float, words: str) -> None:
+    assert verdicts.probability(share) == words
+
+
 def test_only_a_figure_without_test_pictures_is_too_kind() -> None:
     assert verdicts.too_kind(figures([[2, 0], [0, 2]])) is None
     assert "no test pictures" in plain(verdicts.too_kind(figures([[2, 0], [0, 2]], "validation")))
@@ -99,6 +108,14 @@ def test_guessing_is_the_largest_class_and_has_to_be_beaten_clearly() -> None:
     assert plain(good.headline) == "Clearly better than guessing"
     assert plain(good.reason) == (
         "To answer ‘dog’ each time, the largest class, would be right on 83 of 153 (54 %)."
+    )
+    alike = verdicts.guessing(figures([[5, 1, 0], [0, 6, 0], [0, 0, 6]]))
+    assert plain(alike.reason) == (
+        "To answer always the same class would be right on 6 of 18 (33 %)."
+    )
+    two = verdicts.guessing(figures([[5, 1, 0], [0, 6, 0], [0, 0, 5]]))
+    assert plain(two.reason).startswith(
+        "To answer ‘cat’ each time, one of the largest classes, would be right on 6 of 17"
     )
     close = verdicts.guessing(figures([[8, 4], [3, 5]]))  # 65 % of 20, guessing 60 %
     assert (close.good, close.headline) == (False, "Not clearly better than guessing")
@@ -218,10 +235,16 @@ def test_a_wide_interval_asks_for_more_pictures_to_test_by() -> None:
     found = figures([[18, 1], [1, 16]])
     assert steps(found) == ["More test pictures"]
     assert plain(step(found, "More test pictures").reason) == (
-        "With 36, the figure may be out by 8 points either way. Four times as many would halve"
-        " that."
+        "With 36 test pictures the true share may be anywhere from 82 to 98 %. Four times as many"
+        " would about halve that range."
     )
-    assert steps(figures([[18, 1], [1, 16]], "validation")) == ["More pictures to judge it by"]
+    found = figures([[4, 0], [0, 4]])
+    assert "anywhere from 68 to 100 %" in plain(step(found, "More test pictures").reason)
+    found = figures([[18, 1], [1, 16]], "validation")
+    assert steps(found) == ["More pictures to judge it by"]
+    assert plain(step(found, steps(found)[0]).reason).startswith(
+        "With 36 pictures to judge it by the true share"
+    )
 
 
 def test_what_is_not_better_than_guessing_says_so_first() -> None:
