@@ -119,10 +119,7 @@ def sentence(found: Paired, one: str, other: str) -> str:
     """Say which of two runs is better, if that can be said; `one` and `other` are their names."""
     one, other = verdicts.quoted(one), verdicts.quoted(other)
     if found.only_one == found.only_other == 0:
-        return (
-            f"Of these {verdicts.pictures(found.pictures)}, both are right on the very same ones"
-            " and wrong on the very same ones."
-        )
+        return _alike(found)
     better, worse, more, fewer = one, other, found.only_one, found.only_other
     if found.only_other > found.only_one:
         better, worse, more, fewer = other, one, found.only_other, found.only_one
@@ -137,6 +134,19 @@ def sentence(found: Paired, one: str, other: str) -> str:
         f"Too close to call: {one} alone was right on {verdicts.pictures(found.only_one)},"
         f" {other} alone on {found.only_other:,}. Were they equally good, chance would make such a"
         f" difference in {chance}."
+    )
+
+
+def _alike(found: Paired) -> str:
+    n = found.pictures
+    few = f"{n:,} {'is' if n == 1 else 'are'} too few to tell them apart."
+    if found.neither == 0:
+        return f"Both were right on all {n:,}; {few}"
+    if found.both == 0:
+        return f"Both were wrong on all {n:,}; {few}"
+    return (
+        f"Both were right on the same {found.both:,} of {verdicts.pictures(n)}, and wrong on the"
+        f" same {found.neither:,}: nothing tells them apart."
     )
 
 

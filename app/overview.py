@@ -1,5 +1,6 @@
 """The runs as the page of all runs shows them: one line each, in plain words."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from transfer.errors import TransferError
 from transfer.evaluation import Accuracy
 from transfer.runs import Run
 
+_LONGEST = 72  # characters, so that a number fits into the 80 that are kept of a name
 _STRATEGIES = {
     "linear_top": "Read the network's last impression",
     "linear_stages": "Listen to several of its layers",
@@ -72,6 +74,14 @@ def line(run: Run) -> Line:
         created=float(about["created"]),
         bytes=storage.run_size(run.folder.name),
     )
+
+
+def unused_name(name: str) -> str:
+    """Return a name for a new run: this one, numbered where a run is called so already."""
+    taken = {str(run.about()["name"]) for run in storage.runs()}
+    name = " ".join(name.split())[:_LONGEST]
+    numbered = (f"{name} ({number})" for number in itertools.count(2))
+    return next(one for one in itertools.chain([name], numbered) if one not in taken)
 
 
 def network(name: str) -> str:

@@ -115,6 +115,21 @@ def run_size(run_id: str) -> int:
     return size(workshop.run(run_id).folder) + size(packing.run_file(run_id))
 
 
+def run_parts(run: Run) -> dict[str, int]:
+    """Return in words of what a run consists, and its bytes; together they are its `run_size`."""
+    run_id = run.folder.name
+    whole = run_size(run_id)
+    parts = {
+        "its model": size(run.model_path),
+        "the exported model": size(run.export_folder),
+        "what it has learned so far": size(run.checkpoint_folder),
+        "files made for downloading": size(packing.model_file(run_id))
+        + size(packing.run_file(run_id)),
+    }
+    rest = {"its settings, curves and figures": whole - sum(parts.values())}
+    return {what: n for what, n in {**rest, **parts}.items() if n > 0}
+
+
 def delete_run(run: Run) -> int:
     """End the work on a run, remove all that there is of it, and return the bytes that this freed.
 

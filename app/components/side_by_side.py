@@ -18,12 +18,15 @@ WHY = (
 )
 
 
-def side_by_side(runs: Iterable[Run], date: Callable[[float], str]) -> None:
+def side_by_side(runs: Iterable[Run], date: Callable[[float], str]) -> str:
     """Let two runs be chosen, and compare them.
 
     Args:
         runs: the finished runs.
         date: writes a time in seconds since 1970, to tell runs of one name apart.
+
+    Returns:
+        What adds to `WHY` for these two: the figure of the test; empty where there is none.
     """
     names = {}
     for run in runs:
@@ -46,36 +49,39 @@ def side_by_side(runs: Iterable[Run], date: Callable[[float], str]) -> None:
     if one and one == other:
         st.html('<p class="quiet">That is the same run twice. Choose another one on one side.</p>')
     elif one and other:
-        _compare(workshop.run(one), workshop.run(other))
+        return _compare(workshop.run(one), workshop.run(other), (names[one], names[other]))
+    return ""
 
 
-def _compare(one: Run, other: Run) -> None:
+def _compare(one: Run, other: Run, dated: tuple[str, str]) -> str:
     left, right = overview.line(one), overview.line(other)
     found = comparison.paired(one, other)
-    st.html(_card(left, right, found) + _table(one, other, left, right))
+    names = dated if left.name == right.name else (left.name, right.name)
+    st.html(_card(left, names, found) + _table((one, other), (left, right), dated))
+    return "" if isinstance(found, str) else f"Here, McNemar's exact test: p {_small(found.p)}."
 
 
-def _card(left: Line, right: Line, found: Paired | str) -> str:
+def _card(left: Line, names: tuple[str, str], found: Paired | str) -> str:
     if isinstance(found, str):
         return f'<div class="card comparison"><p>{html.escape(found)}</p></div>'
     if found.means_something:
         kind, verdict = "good", "✓ A real difference"
     elif found.only_one == found.only_other == 0:
-        kind, verdict = "fair", "= No difference"
+        kind, verdict = "fair", "= No difference seen"
     else:
         kind, verdict = "fair", "≈ Too close to call"
     kind_of_test = "" if left.tested else " These pictures chose the models too, which flatters."
     return (
         f'<div class="card comparison"><p class="verdict {kind}">{verdict}</p>'
-        f"<p>{html.escape(comparison.sentence(found, left.name, right.name))}</p>"
+        f"<p>{html.escape(comparison.sentence(found, *names))}</p>"
         f'<p class="small quiet number">The same {words.many(found.pictures, "picture")} judged'
         f" both: both right on {found.both:,}, only the first on {found.only_one:,}, only the"
-        f" second on {found.only_other:,}, neither on {found.neither:,}. McNemar's exact test:"
-        f" p {_small(found.p)}.{kind_of_test}</p></div>"
+        f" second on {found.only_other:,}, neither on {found.neither:,}.{kind_of_test}</p></div>"
     )
 
 
-def _table(one: Run, other: Run, left: Line, right: Line) -> str:
+def _table(runs: tuple[Run, Run], lines: tuple[Line, Line], names: tuple[str, str]) -> str:
+    (one, other), (left, right) = runs, lines
     rows = [
         ("Right", _share(left), _share(right)),
         *((row.what, row.one, row.other) for row in comparison.differences(one, other)),
@@ -83,7 +89,7 @@ def _table(one: Run, other: Run, left: Line, right: Line) -> str:
         ("Time it took", _took(one), _took(other)),
         ("On the disk", words.size(left.bytes), words.size(right.bytes)),
     ]
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", left.name, right.name))
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in ("", *names))
     body = "".join(
         f'<tr><th scope="row">{html.escape(what)}</th>'
         f"<td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>"
@@ -93,7 +99,7 @@ def _table(one: Run, other: Run, left: Line, right: Line) -> str:
 
 
 def _small(p: float) -> str:
-    return f"= {p:.2g}" if p >= 0.001 else "&lt; 0.001"
+    return f"= {p:.2g}" if p >= 0.001 else "below 0.001"
 
 
 def _kept(left: Line, right: Line) -> list[tuple[str, str, str]]:

@@ -4,7 +4,7 @@ import html
 
 import streamlit as st
 
-from app import datasets, frame, networks, state, words, workshop
+from app import datasets, frame, networks, overview, state, words, workshop
 from app.networks import Offer
 from transfer import catalog, weights
 from transfer.config import RunConfig
@@ -182,7 +182,8 @@ def _choose(digest: str, name: str) -> None:
 def _options(digest: str, offer: Offer, strategy: str) -> tuple[str, RunConfig]:
     """Ask for what has a good default, folded away; return the run's name and its settings."""
     with st.expander("More settings"):
-        name = st.text_input("Name of this run", f"{datasets.name(digest)}, {offer.title}")
+        usual_name = overview.unused_name(f"{datasets.name(digest)}, {offer.title}")
+        name = st.text_input("Name of this run", usual_name)
         flip = st.checkbox(
             "Pictures may be mirrored",
             value=True,

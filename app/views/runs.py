@@ -66,8 +66,10 @@ def page() -> None:
             "data",
         )
     if len(finished) > 1:
-        frame.heading("Compare two", WHY)
-        side_by_side(finished, _date)
+        head = st.container()
+        certainty = side_by_side(finished, _date)
+        with head:
+            frame.heading("Compare two", f"{WHY}\n\n{certainty}")
     _bring_in()
     frame.heading("Disk")
     disk.disk(_SAY)
@@ -105,7 +107,7 @@ def _row(run: Run) -> None:
                     st.html(_facts(run, line))
             st.html(_accuracy(line))
             st.button(
-                "Close" if is_open else "Change",
+                "Close" if is_open else "More",
                 key=f"change_{line.id}",
                 help=f"Rename {words.plain(line.name)}, take it away or delete it",
                 width=96,
@@ -207,14 +209,13 @@ def _take_away(line: Line) -> str:
 
 def _delete(run: Run, line: Line) -> None:
     st.html('<p class="class-name">Delete it</p>')
-    what = _what_goes(run, line)
-    if st.session_state.get(_ASKED) != line.id:
-        st.html(f'<p class="small quiet">{html.escape(what)}</p>')
+    asked = st.session_state.get(_ASKED) == line.id
+    _what_goes(run, line, asked)
+    if not asked:
         st.button("Delete this run", key=f"delete_{line.id}", on_click=_ask, args=(line.id,))
         return
-    st.warning(f"Really delete it? {what}", icon=":material/warning:")
     with st.container(horizontal=True):
-        if st.button("Delete for good", key=f"really_{line.id}", type="primary"):
+        if st.button("Delete for good", key=f"really_{line.id}"):
             with st.spinner("Deleting, a few seconds ..."):
                 freed = storage.delete_run(run)
             _open(None)
@@ -226,22 +227,27 @@ def _delete(run: Run, line: Line) -> None:
         st.button("Keep it", key=f"keep_{line.id}", on_click=_ask, args=(None,))
 
 
-def _what_goes(run: Run, line: Line) -> str:
-    """Say exactly what deleting a run removes, and what it leaves."""
-    sizes = {
-        "its model": storage.size(run.model_path),
-        "the exported model": storage.size(run.export_folder)
-        + storage.size(packing.model_file(line.id)),
-        "what it has learned so far": storage.size(run.checkpoint_folder),
-        "the file made for taking it away": storage.size(packing.run_file(line.id)),
-    }
-    parts = ["its settings, curves and figures"]
-    parts += [f"{what} ({words.size(n)})" for what, n in sizes.items() if n]
+@st.fragment(run_every=_EVERY)
+def _what_goes(run: Run, line: Line, asked: bool) -> None:
+    """Say exactly what deleting a run removes now, and what it leaves.
+
+    A file may be made for downloading while this is read.
+    """
+    sizes = storage.run_parts(run)
+    frees = sum(sizes.values())
+    if frees != line.bytes and not line.standing.alive:
+        disk.forget()
+        st.rerun()
+    parts = [f"{what} ({words.size(n)})" for what, n in sizes.items()]
     stop = " It is stopped first." if line.standing.alive else ""
-    return (
-        f"This goes for good: {words.and_so_on(parts, most=5)}. It frees"
-        f" {words.size(line.bytes)}.{stop} The pictures stay."
+    what = (
+        f"This goes for good: {words.and_so_on(parts, most=5)}. It frees {words.size(frees)}."
+        f"{stop} The pictures stay."
     )
+    if asked:
+        st.warning(f"Really delete it? {what}", icon=":material/warning:")
+    else:
+        st.html(f'<p class="small quiet">{html.escape(what)}</p>')
 
 
 def _bring_in() -> None:

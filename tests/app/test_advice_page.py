@@ -203,6 +203,22 @@ def test_a_name_is_only_ever_text(open_page, fruit, keras_home, name):
     assert harmless(page)
 
 
+def test_a_name_that_a_run_has_already_is_numbered(open_page, fruit, keras_home):
+    for name in ("Fruit, Built-in", "Fruit, Built-in (2)", "Fruit, Built-in (3)"):
+        page = open_page("advice", data=fruit)
+        assert _box(page, "text_input", "Name of this run").value == name
+        press(page, "start")
+    assert next(run.about()["name"] for run in workshop.listed()) == "Fruit, Built-in (3)"
+
+
+def test_a_long_name_that_a_run_has_already_is_numbered_too(open_page, fruit, keras_home):
+    datasets.rename(fruit, "f" * 80)
+    for _ in range(2):
+        press(open_page("advice", data=fruit), "start")
+    newer, older = (str(run.about()["name"]) for run in workshop.listed())
+    assert newer == f"{older} (2)"
+
+
 def test_the_start_button_waits_for_nobody(open_page, fruit, keras_home, home: Path):
     """Pressed twice, there are two runs: each is one, with a folder and a job of its own."""
     first = press(open_page("advice", data=fruit), "start").query_params["run"]

@@ -160,10 +160,9 @@ class TestList:
         for _ in range(24):
             shutil.copytree(queued.folder, workshop.run(workshop.new_id()).folder)
         page = open_page("runs")
-        changes = [button for button in page.button if button.label == "Change"]
-        assert len(changes) == 20
+        assert len([button for button in page.button if button.label == "More"]) == 20
         press(page, "all")
-        assert len([button for button in page.button if button.label == "Change"]) == 25
+        assert len([button for button in page.button if button.label == "More"]) == 25
 
     def test_a_new_training(self, open_page, finished):
         page = press(open_page("runs", data=finished.digest), "new")
@@ -228,9 +227,10 @@ class TestDelete:
         page = press(page, f"delete_{finished.run_id}")
         assert workshop.run(finished.run_id).exists
         (warning,) = [str(one.value) for one in page.warning]
-        for part in ("its settings, curves and figures", "its model (", "the exported model (",
-                     "the file made for taking it away (", "The pictures stay."):  # fmt: skip
+        for part in ("its settings, curves and figures (", "its model (", "the exported model (",
+                     "files made for downloading (", "The pictures stay."):  # fmt: skip
             assert part in warning
+        assert page.button(key=f"really_{finished.run_id}").proto.type == "secondary"
         assert (
             f"It frees {size / 1e6:.0f} MB" in warning or f"It frees {size / 1e6:.1f} MB" in warning
         )
@@ -244,6 +244,20 @@ class TestDelete:
         assert not packing.run_file(finished.run_id).exists()
         assert len(datasets.listed()) == 1
         assert said(checked(page.run())) == []  # once
+
+    def test_what_is_made_for_downloading_meanwhile_is_announced_and_freed(
+        self, open_page, finished
+    ):
+        page = press(open_page("runs"), f"change_{finished.run_id}")
+        page = press(page, f"delete_{finished.run_id}")
+        assert "files made for downloading" not in str(page.warning[0].value)
+        bundles.packed("model", finished.run_id)
+        bundles.packed("run", finished.run_id)
+        page = checked(page.run())  # as the page does by itself
+        (announced,) = re.findall(r"It frees (.*?)\. The pictures", str(page.warning[0].value))
+        assert "files made for downloading (" in str(page.warning[0].value)
+        page = press(page, f"really_{finished.run_id}")
+        assert said(page) == [f"‘First’ is deleted. {announced} are free again."]
 
     def test_one_at_work_is_stopped_first(self, open_page, queued):
         page = press(open_page("runs"), f"change_{queued.folder.name}")
@@ -276,11 +290,14 @@ class TestCompare:
 
     def test_the_same_answers(self, open_page, pair):
         page = self.choose(open_page, *pair)
-        assert "both are right on the very same ones" in words(page)
-        assert "= No difference" in words(page)
+        found = comparison.paired(*pair)
+        assert isinstance(found, comparison.Paired)
+        assert comparison.sentence(found, "First", "Second") in words(page)
+        assert "= No difference seen" in words(page)
         (table,) = re.findall(r"<table.*?compared.*?</table>", markup(page))
         rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("</tr>")]
-        assert rows[0] == ["", "First", "Second"]
+        assert [name.split(" · ")[0] for name in rows[0]] == ["", "First", "Second"]
+        assert all(re.search(r" · \d+ \w+ \d{4}, \d\d:\d\d$", name) for name in rows[0][1:])
         assert ["Dropout", "0.2", "0.5"] in rows
         assert ["Time limit", "no limit", "a minute"] in rows
         assert [row[0] for row in rows if row][1] == "Right"
@@ -295,7 +312,8 @@ class TestCompare:
         assert "✓ A real difference" in text
         assert "‘\u2068First\u2069’ is better: it was right on 8 pictures" in text
         assert "both right on 2, only the first on 8, only the second on 1, neither on 1" in text
-        assert "p = 0.039" in text
+        assert "McNemar's exact test: p = 0.039." in text
+        assert "McNemar" not in markup(page)  # it stands in the Why
         assert "in 4 of 100 tests" in text
         other_way = words(self.choose(open_page, second, first))
         assert "‘\u2068First\u2069’ is better" in other_way
@@ -345,6 +363,29 @@ class TestCompare:
         assert len(set(options)) == 2
         assert all(option.startswith("First · ") for option in options)
         assert "2001" in options[1]
+
+    def test_two_of_one_name_are_told_apart_in_what_is_found(self, open_page, finished):
+        first = workshop.run(finished.run_id)
+        twin = copied(first, "First")
+        twin.write("about", {"name": "First", "created": 1e9})
+        answering(first, [True] * 12)
+        answering(twin, [False] * 12)
+        page = self.choose(open_page, first, twin)
+        better, worse = page.selectbox(key="compare One run").options
+        assert "2001" in worse
+        assert f"‘\u2068{better}\u2069’ is better: it was right on 12 pictures" in words(page)
+        assert f"<th>{better}</th><th>{worse}</th>" in markup(page)
+
+    @pytest.mark.parametrize(
+        ("both", "neither", "sentence"),
+        [(8, 0, "Both were right on all 8; 8 are too few to tell them apart."),
+         (0, 1, "Both were wrong on all 1; 1 is too few to tell them apart."),
+         (30, 6, "Both were right on the same 30 of 36 pictures, and wrong on the same 6: nothing"
+          " tells them apart.")],
+    )  # fmt: skip
+    def test_nothing_that_tells_them_apart(self, both, neither, sentence):
+        found = comparison.Paired(both, 0, 0, neither, p=1.0)
+        assert comparison.sentence(found, "a", "b") == sentence
 
     @pytest.mark.parametrize(
         ("one", "other", "p"),

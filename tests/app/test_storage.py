@@ -222,6 +222,18 @@ class TestDeleteRun:
         assert not [name for name in files(finished.home) if finished.run_id in name]
         assert jobs.latest("train", finished.run_id) is None
 
+    def test_its_parts_are_all_of_it(self, finished):
+        run = workshop.run(finished.run_id)
+        before = storage.run_parts(run)
+        assert sum(before.values()) == storage.run_size(finished.run_id)
+        assert before["its model"] == run.model_path.stat().st_size
+        bundles.packed("model", finished.run_id)
+        bundles.packed("run", finished.run_id)
+        after = storage.run_parts(run)
+        made = packing.model_file(finished.run_id), packing.run_file(finished.run_id)
+        assert after.pop("files made for downloading") == sum(path.stat().st_size for path in made)
+        assert after == before
+
     def test_a_waiting_run_leaves_the_queue(self, queued):
         storage.delete_run(queued)
         assert jobs.active() == []
