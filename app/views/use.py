@@ -9,8 +9,8 @@ from PIL import Image
 from app import frame, predictor, state, verdicts, words, workshop
 from app.predictor import Answer
 from app.routes import downloads
-from transfer.dataset.decode import decode
-from transfer.errors import TransferError
+from transfer.dataset.decode import UnreadableError, decode, read
+from transfer.errors import DataError, TransferError
 from transfer.runs import Run
 
 _SHOWN = 8  # classes with a bar
@@ -71,11 +71,24 @@ def _try(run: Run) -> None:
         with st.spinner("Looking at the picture ...", show_time=True):
             answer = predictor.classify(run.folder.name, data)
     except TransferError as problem:
-        frame.error(problem)  # the model beside it can be taken away all the same
+        # The model beside it can be taken away all the same.
+        frame.error(_by_name(problem, given.name, data))
         return
     if way != "The camera":
         st.image(_upright(data), width=_WIDTH)
     _bars(answer)
+
+
+def _by_name(problem: TransferError, name: str, data: bytes) -> TransferError:
+    """Return what is wrong with a file by its name, where the file is what is wrong."""
+    if isinstance(problem, DataError):
+        try:
+            read(data, name)
+        except UnreadableError as reason:
+            return DataError(f"'{name}' {reason}.")
+        except MemoryError:
+            return problem
+    return problem
 
 
 def _upright(data: bytes) -> Image.Image:

@@ -159,10 +159,20 @@ def test_the_camera(open_page, served, sample_folder):
     assert _answer(page) in ("apple", "lemon", "lime")
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture at all", b"\xff\xd8\xff\xe0" + b"\0" * 500])
-def test_what_is_no_picture_is_told_and_the_model_can_still_be_taken(open_page, served, data):
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "'photo.jpg' is empty"),
+        (b"no picture at all", "'photo.jpg' is named like a picture (.jpg) but holds none"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 500, "'photo.jpg' is damaged"),
+    ],
+)
+def test_what_is_no_picture_is_told_and_the_model_can_still_be_taken(
+    open_page, served, data, reason
+):
     page = _shown(open_page("use", run=served.run_id), data)
     assert len(page.error) == 1
+    assert reason in words(page)
     assert "data-answer" not in markup(page)
     assert _link(page)["download"] == "First.zip"
 

@@ -177,11 +177,11 @@ def test_a_truncated_jpeg_is_told_as_such():
     ("data", "reason"),
     [
         (b"", "is empty"),
-        (b"this is text\n" * 20, "is not a picture of a kind that is read"),
+        (b"this is text\n" * 20, r"is named like a picture \(\.jpg\) but holds none that can"),
         (b"\xff\xd8\xff", "not a picture|damaged"),
         (b"PK\x03\x04" + bytes(60), "is an archive"),
         (b"\0\0\0\x18ftypheic" + bytes(60), "HEIC"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a picture of a kind"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "named like a picture"),
     ],
 )
 def test_what_is_no_picture_is_refused(tmp_path: Path, data: bytes, reason: str):
@@ -189,6 +189,14 @@ def test_what_is_no_picture_is_refused(tmp_path: Path, data: bytes, reason: str)
     path.write_bytes(data)
     with pytest.raises(DataError, match=reason):
         decode(path)
+
+
+def test_what_is_not_named_like_a_picture_is_refused(tmp_path: Path):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"this is text\n" * 20)
+    for source in (path, path.read_bytes()):
+        with pytest.raises(DataError, match="is not a picture of a kind that is read"):
+            decode(source)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path):

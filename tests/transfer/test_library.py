@@ -135,7 +135,9 @@ def test_rejected_files_are_told_and_the_rest_goes_on(folder: Path):
     reasons = {item.file: item.reason for item in index.rejected}
     assert sorted(reasons) == ["cat/cut.png", "cat/text.jpg", "dog/empty.jpg"]
     assert reasons["dog/empty.jpg"] == "it is empty (0 bytes)"
-    assert "is not a picture" in reasons["cat/text.jpg"]
+    assert reasons["cat/text.jpg"] == (
+        "it is named like a picture (.jpg) but holds none that can be read"
+    )
     assert "damaged" in reasons["cat/cut.png"]
 
 

@@ -9,11 +9,12 @@ import io
 import re
 import struct
 import warnings
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from transfer.dataset import layout
 from transfer.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -55,7 +56,9 @@ def decode(source: Path | bytes) -> np.ndarray:
     """
     name = f"'{source}'" if isinstance(source, Path) else "The file"
     try:
-        return read(source.read_bytes() if isinstance(source, Path) else source)
+        if isinstance(source, Path):
+            return read(source.read_bytes(), source.name)
+        return read(source)
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}.") from error
     except MemoryError:
@@ -64,8 +67,12 @@ def decode(source: Path | bytes) -> np.ndarray:
         raise DataError(f"{name} {reason}.") from reason.__cause__
 
 
-def read(data: bytes) -> np.ndarray:
+def read(data: bytes, name: str = "") -> np.ndarray:
     """Do the work of `decode` for bytes.
+
+    Args:
+        data: the bytes.
+        name: that of the file, where it is known; only the reason makes use of it.
 
     Raises:
         UnreadableError: with the reason alone.
@@ -82,13 +89,13 @@ def read(data: bytes) -> np.ndarray:
         raise
     except Exception as error:  # Pillow raises many kinds on damaged files
         if (bare := _without_metadata(data)) is None:
-            raise UnreadableError(_in_words(error, data)) from error
+            raise UnreadableError(_in_words(error, data, name)) from error
         try:
             return reduce(_pixels(bare))
         except (MemoryError, UnreadableError):
             raise
         except Exception:
-            raise UnreadableError(_in_words(error, data)) from error
+            raise UnreadableError(_in_words(error, data, name)) from error
 
 
 def reduce(pixels: np.ndarray) -> np.ndarray:
@@ -235,8 +242,11 @@ def _bare_jpeg(data: bytes) -> bytes | None:
     return None
 
 
-def _in_words(error: Exception, data: bytes) -> str:
+def _in_words(error: Exception, data: bytes, name: str) -> str:
     if isinstance(error, UnidentifiedImageError) and not _STARTS.match(data):
+        if layout.is_picture(name):
+            ending = PurePath(name).suffix
+            return f"is named like a picture ({ending}) but holds none that can be read"
         return "is not a picture of a kind that is read (JPEG, PNG, WebP, BMP, GIF, TIFF)"
     words = re.sub(r"<[^>]*>", "", str(error))  # Python's own names of things
     if isinstance(error, UnidentifiedImageError) or "truncated" in words.lower():

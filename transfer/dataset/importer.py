@@ -205,7 +205,7 @@ class _Import:
         except OSError as error:
             return {"reason": f"it cannot be read ({intake.in_words(error)})"}
         try:
-            pixels = decode.read(data)
+            pixels = decode.read(data, files[position].name)
         except decode.UnreadableError as reason:
             return {"reason": f"it {reason}"}
         digest = hashlib.sha256(str(pixels.shape).encode())
