@@ -20,7 +20,7 @@ def fine_tuned() -> Classifier:
     network = backbones.with_head(backbone, head, dropout=0.5)
     network.compile(keras.optimizers.AdamW(1e-4), "categorical_crossentropy")
     pictures = random.uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
-    network.fit(pictures, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], verbose=0)
+    network.train_on_batch(pictures, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]])
     return Classifier(backbones.classifier(network), ("a", "b", "c"), 96)
 
 
