@@ -28,10 +28,7 @@ def side_by_side(runs: Iterable[Run], date: Callable[[float], str]) -> str:
     Returns:
         What adds to `WHY` for these two: the figure of the test; empty where there is none.
     """
-    names = {}
-    for run in runs:
-        about = run.about()
-        names[run.folder.name] = f"{about['name']} · {date(about['created'])}"
+    names = _dated(runs, date)
     chosen = []
     for column, label in zip(st.columns(2), ("One run", "Another run"), strict=True):
         with column:
@@ -40,7 +37,7 @@ def side_by_side(runs: Iterable[Run], date: Callable[[float], str]) -> str:
                     label,
                     list(names),
                     index=None,
-                    format_func=lambda name: names.get(name, name),
+                    format_func=lambda name: str(names.get(name, name)),
                     placeholder="Choose a run",
                     key=f"compare {label}",
                 )
@@ -51,6 +48,17 @@ def side_by_side(runs: Iterable[Run], date: Callable[[float], str]) -> str:
     elif one and other:
         return _compare(workshop.run(one), workshop.run(other), (names[one], names[other]))
     return ""
+
+
+def _dated(runs: Iterable[Run], date: Callable[[float], str]) -> dict[str, str]:
+    """Return for each run its name with the time; no two alike, for a choice is made by them."""
+    names: dict[str, str] = {}
+    for run in runs:
+        about = run.about()
+        name = f"{about['name']} · {date(about['created'])}"
+        alike = (name, *(f"{name} ({number})" for number in range(2, len(names) + 2)))
+        names[run.folder.name] = next(one for one in alike if one not in names.values())
+    return names
 
 
 def _compare(one: Run, other: Run, dated: tuple[str, str]) -> str:

@@ -220,9 +220,7 @@ def _delete(run: Run, line: Line) -> None:
                 freed = storage.delete_run(run)
             _open(None)
             disk.forget()
-            st.session_state[_SAY] = (
-                f"‘{line.name}’ is deleted. {words.size(freed)} are free again."
-            )
+            st.session_state[_SAY] = f"‘{line.name}’ is deleted. {_exactly(freed)} are free again."
             st.rerun()
         st.button("Keep it", key=f"keep_{line.id}", on_click=_ask, args=(None,))
 
@@ -238,16 +236,21 @@ def _what_goes(run: Run, line: Line, asked: bool) -> None:
     if frees != line.bytes and not line.standing.alive:
         disk.forget()
         st.rerun()
-    parts = [f"{what} ({words.size(n)})" for what, n in sizes.items()]
+    parts = [f"{what} ({_exactly(n)})" for what, n in sizes.items()]
     stop = " It is stopped first." if line.standing.alive else ""
     what = (
-        f"This goes for good: {words.and_so_on(parts, most=5)}. It frees {words.size(frees)}."
+        f"This goes for good: {words.and_so_on(parts, most=5)}. It frees {_exactly(frees)}."
         f"{stop} The pictures stay."
     )
     if asked:
         st.warning(f"Really delete it? {what}", icon=":material/warning:")
     else:
         st.html(f'<p class="small quiet">{html.escape(what)}</p>')
+
+
+def _exactly(n: int) -> str:
+    """Return bytes with one digit more than usual, for parts that are to add up."""
+    return f"{n / 1e6:,.1f} MB" if n >= 1e6 else words.size(n)
 
 
 def _bring_in() -> None:

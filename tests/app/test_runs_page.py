@@ -231,9 +231,7 @@ class TestDelete:
                      "files made for downloading (", "The pictures stay."):  # fmt: skip
             assert part in warning
         assert page.button(key=f"really_{finished.run_id}").proto.type == "secondary"
-        assert (
-            f"It frees {size / 1e6:.0f} MB" in warning or f"It frees {size / 1e6:.1f} MB" in warning
-        )
+        assert f"It frees {size / 1e6:.1f} MB" in warning
         page = press(page, f"keep_{finished.run_id}")
         assert not page.warning
         page = press(page, f"delete_{finished.run_id}")
@@ -363,6 +361,17 @@ class TestCompare:
         assert len(set(options)) == 2
         assert all(option.startswith("First · ") for option in options)
         assert "2001" in options[1]
+
+    def test_runs_of_one_name_and_minute_can_be_compared(self, open_page, finished):
+        first = workshop.run(finished.run_id)
+        twin, third = copied(first, "First"), copied(first, "First")
+        for run in (twin, third):
+            run.write("about", first.about())
+        page = self.choose(open_page, first, third)
+        options = page.selectbox(key="compare One run").options
+        assert len(set(options)) == 3
+        assert "same run twice" not in words(page)
+        assert "= No difference seen" in words(page)
 
     def test_two_of_one_name_are_told_apart_in_what_is_found(self, open_page, finished):
         first = workshop.run(finished.run_id)
