@@ -107,7 +107,7 @@ def _data_set(one: UnusedDataSet, say: str) -> None:
         icon=":material/warning:",
     )
     with st.container(horizontal=True):
-        if st.button("Delete for good", key=f"really_{digest}", type="primary"):
+        if st.button("Delete for good", key=f"really_{digest}"):
             _ask(None)
             try:
                 freed = storage.delete_data_set(digest)
