@@ -11,7 +11,8 @@ Row = dict[str, Any]
 _COLOURS = {"light": ("#0072b2", "#b34700"), "dark": ("#56b4e9", "#e69f00")}
 _PARTS = ("training", "validation")
 _DASHES = ([1, 0], [6, 4])
-_HEIGHT = 240
+_QUIET = {"light": "#5d6067", "dark": "#a8a7a2"}  # as in style.css
+_HEIGHT = 260
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def best(rows: Sequence[Row]) -> Row | None:
 def curves(rows: Sequence[Row], quantity: str, axis: Axis, theme: str) -> dict[str, Any]:
     """Return the figure of "loss" or "accuracy" over the axis, the best row marked."""
     colours = _COLOURS["dark" if theme == "dark" else "light"]
+    quiet = _QUIET["dark" if theme == "dark" else "light"]
     percent = quantity == "accuracy"
     values = [
         {"x": row[axis.field], "y": row[key], "part": part}
@@ -69,7 +71,7 @@ def curves(rows: Sequence[Row], quantity: str, axis: Axis, theme: str) -> dict[s
         }
     y: dict[str, Any] = {
         "field": "y", "type": "quantitative",
-        "title": "share of right answers" if percent else "loss (surprise at the right answer)",
+        "title": "share of right answers" if percent else "loss (surprise)",
         "axis": {"format": ".0%"} if percent else {"tickCount": 5},
         "scale": {"domain": [0, 1]} if percent else {"domainMin": 0},
     }  # fmt: skip
@@ -103,7 +105,12 @@ def curves(rows: Sequence[Row], quantity: str, axis: Axis, theme: str) -> dict[s
         "layer": layers,
         "height": _HEIGHT,
         "width": "container",
-        "config": {"view": {"stroke": None}, "axis": {"titleFontWeight": 400}},
+        "config": {
+            "view": {"stroke": None},
+            "axis": {"titleFontWeight": 400, "labelColor": quiet, "titleColor": quiet},
+            "axisY": {"labelFlush": False},
+            "legend": {"labelColor": quiet},
+        },
     }
 
 

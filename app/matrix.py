@@ -165,7 +165,7 @@ def scale(share: Accuracy, guess: float) -> str:
     side, far = ("right", 1 - guess) if guess > 0.5 else ("left", guess)
     return (
         f'<div class="scale" role="img" aria-label="{text}"><div aria-hidden="true">'
-        f'<div class="value"><span style="left:{middle:.1f}%;transform:translateX(-{middle:.1f}%)">'
+        f'<div class="value"><span style="left:clamp(20px, {middle:.1f}%, 100% - 20px)">'
         f"{right}</span></div>{_whisker(share, mark)}"
         '<div class="ticks"><span>0 %</span><span>50 %</span><span>100 % right</span></div>'
         f'<div class="ticks"><span class="at" style="{side}:{100 * far:.1f}%">'

@@ -54,7 +54,7 @@ def _bars(used: dict[str, int]) -> str:
 
 def _free(rests: tuple[Rest, ...], say: str) -> None:
     if not rests:
-        st.html('<p class="quiet">Nothing lies about that could go: all of it is needed.</p>')
+        st.html('<p class="quiet">Nothing to clean up: all of it is needed.</p>')
         return
     rows = "".join(
         f'<tr><td>{html.escape(rest.what)}</td><td class="right">{words.size(rest.bytes)}</td></tr>'

@@ -185,24 +185,25 @@ def _class(digest: str, name: str) -> None:
     pictures = datasets.by_class(digest)[name]
     key = f"shown:{digest}:{name}"
     shown = st.session_state.get(key, _FIRST)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        number = words.many(len(pictures), "picture")
-        st.html(
-            f'<span class="class-name">{html.escape(name)}</span>'
-            f' <span class="quiet small">{number}</span>',
-            width="content",
-        )
-        if shown < len(pictures):
-            st.button(
-                "Show more",
-                type="tertiary",
-                key=f"more:{name}",
-                help=f"More pictures of {words.plain(name)}",
-                on_click=st.session_state.__setitem__,
-                args=(key, shown + _MORE),
+    with st.container(key=f"class_{key}", gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            number = words.many(len(pictures), "picture")
+            st.html(
+                f'<span class="class-name">{html.escape(name)}</span>'
+                f' <span class="quiet small">{number}</span>',
+                width="content",
             )
-    entries = [gallery.Entry(p.sha256, alt=f"{name}: {p.name}") for p in pictures[:shown]]
-    st.html(gallery.grid(digest, entries))
+            if shown < len(pictures):
+                st.button(
+                    "Show more",
+                    type="tertiary",
+                    key=f"more:{name}",
+                    help=f"More pictures of {words.plain(name)}",
+                    on_click=st.session_state.__setitem__,
+                    args=(key, shown + _MORE),
+                )
+        entries = [gallery.Entry(p.sha256, alt=f"{name}: {p.name}") for p in pictures[:shown]]
+        st.html(gallery.grid(digest, entries))
 
 
 def _list() -> None:

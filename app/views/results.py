@@ -305,8 +305,9 @@ def _origin(result: dict[str, Any]) -> None:
     """Say why this model was kept, and what it learned from."""
     frame.heading(
         "How was it made?",
-        "What is tried is compared on the *validation pictures*, which it does not learn from. The"
-        " test pictures take no part in the choice, so that their figure stays honest.",
+        "What is tried is compared on the *validation pictures*, which it does not learn from until"
+        " the choice is made. The test pictures take no part in it, so that their figure stays"
+        " honest.",
     )
     st.markdown("\n\n".join(filter(None, [verdicts.choice(result), verdicts.origin(result)])))
 
