@@ -1,6 +1,5 @@
 """The data sets of the store as the pages show them: names, sizes, thumbnails."""
 
-import contextlib
 import shutil
 import time
 from dataclasses import dataclass
@@ -12,8 +11,7 @@ from PIL import Image, ImageOps
 from transfer import sample, store
 from transfer.dataset import library
 from transfer.dataset.index import ImageIndex, Picture
-from transfer.errors import DataError, TransferError
-from transfer.runs import Run
+from transfer.errors import DataError
 
 FEWEST = 4  # pictures that a class needs
 THUMBNAIL_SIDES = (96, 192, 384)  # pixels
@@ -67,17 +65,6 @@ def warnings(digest: str) -> tuple[str, ...]:
         return usable(digest).warnings
     except DataError:
         return index(digest).warnings  # no class is large enough
-
-
-def runs_using(digest: str) -> list[str]:
-    """Return the names of the runs that learned from these pictures."""
-    found = []
-    for path in (store.home() / "runs").glob("[!.]*/config.json"):  # a dot: half deleted
-        with contextlib.suppress(OSError, ValueError, TransferError):
-            run = Run(path.parent)
-            if run.config().dataset == digest:
-                found.append(str(run.about()["name"]))
-    return sorted(found)
 
 
 def size(digest: str) -> int:

@@ -90,7 +90,7 @@ def progress(share: float | None, text: str) -> None:
     st.html(f'{bar}<p class="quiet small number" aria-live="polite">{html.escape(text)}</p>')
 
 
-def error(problem: TransferError) -> None:
+def error(problem: TransferError | str) -> None:
     """Show what a person can mend, as a sentence."""
     st.error(words.plain(str(problem)), icon=":material/error:")
 

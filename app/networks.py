@@ -56,5 +56,5 @@ def offers() -> list[Offer]:
 
 def first_choice(every: list[Offer], chosen: str) -> list[Offer]:
     """Return the few to show at once: one of each kind, and the chosen one."""
-    names = {chosen, recommended().name, catalog.BUILTIN, *_FEATURED}
-    return [offer for offer in every if offer.spec.name in names]
+    names = {chosen, catalog.BUILTIN, *_FEATURED}
+    return [offer for offer in every if offer.recommended or offer.spec.name in names]

@@ -78,7 +78,7 @@ def line(run: Run) -> Line:
 
 def unused_name(name: str) -> str:
     """Return a name for a new run: this one, numbered where a run is called so already."""
-    taken = {str(run.about()["name"]) for run in storage.runs()}
+    taken = {str(run.about()["name"]) for run in workshop.listed()}
     name = " ".join(name.split())[:_LONGEST]
     numbered = (f"{name} ({number})" for number in itertools.count(2))
     return next(one for one in itertools.chain([name], numbered) if one not in taken)

@@ -6,7 +6,6 @@ TensorFlow, keeps the models that were used last, and leaves when nobody asks. I
 the lock over to it, so that there are never two.
 """
 
-import fcntl
 import json
 import os
 import socket
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from app import processes
 from transfer import errors, store
 from transfer.errors import ServiceError, TransferError
 
@@ -73,7 +73,7 @@ def warm(run_id: str) -> None:
 def state() -> Literal["absent", "starting", "ready"]:
     """Return whether there is a prediction process, and whether it takes questions."""
     home = _home()
-    if not _is_held(home / "predictor.lock"):
+    if not processes.held(home / "predictor.lock"):
         return "absent"
     return "ready" if (home / "predictor.json").is_file() else "starting"
 
@@ -202,23 +202,7 @@ def _free_lock(home: Path) -> Iterator[BinaryIO | None]:
     path = home / "predictor.lock"
     path.touch(mode=0o600)
     with path.open("ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield None
-        else:
-            yield lock
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with path.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+        yield lock if processes.take(lock) else None
 
 
 def _start(home: Path, lock: BinaryIO) -> None:

@@ -50,7 +50,7 @@ class Process:
                 kill(self.pid, number)
 
 
-def take(handle: IO[str]) -> bool:
+def take(handle: IO[str] | IO[bytes]) -> bool:
     """Lock an open file for as long as it is open in any process; False if it is held."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,7 +77,7 @@ def held(lock: Path) -> bool:
         with lock.open(encoding="utf-8") as handle:
             # Shared, so that two who look at once do not take each other for the holder.
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except BlockingIOError:
         return True

@@ -170,8 +170,8 @@ def delete_data_set(digest: str) -> int:
     Raises:
         DataError: a run needs it, or it is gone.
     """
-    if using := _users().get(digest):
-        names = words.and_so_on([f"'{name}'" for name in sorted(using)])
+    if using := runs_using(digest):
+        names = words.and_so_on([f"'{name}'" for name in using])
         raise DataError(
             f"'{datasets.name(digest)}' was not deleted: {names} learned from these pictures and"
             f" {'needs' if len(using) == 1 else 'need'} them to show its results. Delete"
@@ -183,20 +183,20 @@ def delete_data_set(digest: str) -> int:
     return taken
 
 
+def runs_using(digest: str) -> list[str]:
+    """Return the names of the runs that learned from a data set, also of runs of other versions."""
+    return sorted(_users().get(digest, []))
+
+
 def _users() -> dict[str, list[str]]:
-    """Return the names of the runs that need each data set, also of runs of other versions."""
+    """Return the names of the runs that need each data set."""
     found: dict[str, list[str]] = {}
-    for run in runs():
+    for run in workshop.listed():
         with contextlib.suppress(RunError):
             config = run.read("config")
             digest = config.get("dataset") if isinstance(config, dict) else None
             found.setdefault(str(digest), []).append(str(run.about()["name"]))
     return found
-
-
-def runs() -> list[Run]:
-    """Return all runs but those that are being deleted, the newest first."""
-    return [run for run in workshop.listed() if not run.folder.name.startswith(".")]
 
 
 def _sample() -> str:
@@ -209,7 +209,7 @@ def _sample() -> str:
 
 def _bundles() -> list[Path]:
     found = list(packing.folder().glob(f"[!.]*{packing.ENDING}"))
-    models = (packing.model_file(run.folder.name) for run in runs())
+    models = (packing.model_file(run.folder.name) for run in workshop.listed())
     return [*found, *(path for path in models if path.is_file())]
 
 
@@ -265,7 +265,7 @@ def _job_files() -> list[Path]:
     # First the files, then who needs them: a job that comes in between is in none of both.
     files = list((store.home() / "jobs").glob("*"))
     needed = {job.id for job in jobs.unended()}
-    latest = [jobs.latest("train", run.folder.name) for run in runs()]
+    latest = [jobs.latest("train", run.folder.name) for run in workshop.listed()]
     latest += [jobs.latest("import", path.name) for path in _inside("uploads")]
     needed |= {job.id for job in latest if job}
     return [

@@ -12,14 +12,12 @@ from transfer.errors import TransferError
 
 _STRATEGIES = {
     "linear_top": (
-        "Read the network's last impression",
         "linear classifier on the top layer",
         "The network stays as it is; only a small classifier on top of it learns. Right for few"
         " pictures (up to some hundred a class) of things like those in everyday photographs."
         " Seconds to minutes. Start with this one.",
     ),
     "finetune_few": (
-        "Retrain its last part",
         "fine-tuning the last stage",
         "The classifier learns first, then the last part of the network too, slowly. Right for some"
         " hundred pictures a class or more. Takes several times as long. The simpler way is tried"
@@ -64,7 +62,8 @@ def page() -> None:
         )
         return
     every = networks.offers()
-    chosen = st.session_state.get(f"network:{digest}") or networks.recommended().name
+    best = next(offer.spec.name for offer in every if offer.recommended)
+    chosen = st.session_state.get(f"network:{digest}") or best
     offer = next(offer for offer in every if offer.spec.name == chosen)
     frame.title(
         "Build on a network that can already see.",
@@ -115,8 +114,8 @@ def _strategy() -> str:
     return st.radio(
         "How much of the network learns",
         names,
-        format_func=lambda name: f"**{_STRATEGIES[name][0]}** ({_STRATEGIES[name][1]})",
-        captions=[_STRATEGIES[name][2] for name in names],
+        format_func=lambda name: f"**{overview.strategy(name)}** ({_STRATEGIES[name][0]})",
+        captions=[_STRATEGIES[name][1] for name in names],
         label_visibility="collapsed",
         key="strategy",
     )

@@ -65,7 +65,7 @@ def _follow(upload_id: str) -> None:
         st.query_params["data"] = upload.digest
         st.rerun()
     job = jobs.latest("import", upload_id)
-    if _problem(upload):
+    if _problem(upload, job):
         st.rerun()
     share = upload.done / upload.total if upload.total else None
     if job and job.state == "queued":
@@ -83,9 +83,8 @@ def _follow(upload_id: str) -> None:
     frame.progress(share, text)
 
 
-def _problem(upload: uploads.Upload) -> str | None:
-    """Return why an upload was not taken in, if it has failed, or the job that read it."""
-    job = jobs.latest("import", upload.id)
+def _problem(upload: uploads.Upload, job: jobs.Job | None) -> str | None:
+    """Return why an upload was not taken in, if it has failed, or the job that reads it."""
     if upload.state != "failed" and not (job and job.state == "failed"):
         return None
     return upload.error or (job and job.error) or "The reason is not known."
@@ -99,11 +98,11 @@ def _reading(upload_id: str) -> None:
         frame.error(problem)
         _upload("again")
         return
-    if problem := _problem(upload):
+    if problem := _problem(upload, jobs.latest("import", upload_id)):
         frame.title(
             "These pictures could not be taken in.", f"{upload.name}. Nothing else was lost."
         )
-        st.error(words.plain(problem), icon=":material/error:")
+        frame.error(problem)
         _upload("again")
         _list()
         return
@@ -245,7 +244,7 @@ def _administration(digest: str) -> None:
         if new != datasets.name(digest):
             datasets.rename(digest, new)
             st.rerun()
-        using = datasets.runs_using(digest)
+        using = storage.runs_using(digest)
         if using:
             names = words.plain(words.and_so_on([f"'{name}'" for name in using]))
             need = "needs" if len(using) == 1 else "need"

@@ -42,7 +42,7 @@ _SIGNS = {
 
 def page() -> None:
     """Draw the page."""
-    runs = storage.runs()
+    runs = workshop.listed()
     finished = [run for run in runs if run.finished]
     if runs:
         many = words.many(len(runs), "run")
@@ -176,7 +176,7 @@ def _panel(run: Run, line: Line) -> None:
         "Name", value=line.name, max_chars=80, key=key, on_change=_rename, args=(run, key)
     )
     if problem := st.session_state.pop(_WRONG, None):
-        st.error(words.plain(problem), icon=":material/error:")
+        frame.error(problem)
     left, right = st.columns(2, gap="large")
     with left:
         st.html(_take_away(line))
@@ -277,7 +277,7 @@ def _coming_in() -> None:
         return
     if upload.state == "failed":
         why = upload.error or "The reason is not known."
-        st.error(words.plain(why), icon=":material/error:")
+        frame.error(why)
         del st.query_params["upload"]
     elif upload.state == "done":
         disk.forget()

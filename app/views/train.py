@@ -228,7 +228,7 @@ def _ended(run: Run, standing: Standing) -> None:
             "The training could not finish.", "Your pictures and earlier runs are unharmed."
         )
         why = standing.error or "The reason is not known."
-        st.error(words.plain(why), icon=":material/error:")
+        frame.error(why)
         _again(run, "Try again")
     else:
         frame.title("Stopped.", f"{name}: what was done so far is kept, so that it can go on.")

@@ -1,12 +1,11 @@
 """Page 5: try the classifier on a picture, and take it away."""
 
 import html
-from pathlib import Path
 
 import streamlit as st
 from PIL import Image
 
-from app import frame, predictor, state, verdicts, words, workshop
+from app import frame, predictor, state, storage, verdicts, words, workshop
 from app.predictor import Answer
 from app.routes import downloads
 from transfer.dataset.decode import UnreadableError, decode, read
@@ -138,7 +137,7 @@ def _take(run: Run) -> None:
         return
     name = downloads.file_name(str(run.about()["name"]), ".zip")
     link = downloads.link("model", run.folder.name, name)
-    size = words.size(_bytes_in(run.export_folder))
+    size = words.size(storage.size(run.export_folder))
     on = words.many(checked["checked"], "picture")
     st.html(
         f'<div class="card"><p><span class="class-name">SavedModel</span>'
@@ -169,15 +168,11 @@ def _export_pending(run: Run) -> None:
         frame.progress(None, f"The model is written and checked in a process of its own{when}.")
         return
     if standing.error:
-        st.error(words.plain(standing.error), icon=":material/error:")
+        frame.error(standing.error)
     st.html('<p class="quiet">The model has not been written for taking away yet.</p>')
     if st.button("Write and check it now", type="primary", key="export"):
         workshop.go_on(run)
         st.rerun()
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 page()

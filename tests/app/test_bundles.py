@@ -13,10 +13,11 @@ import pytest
 from app import bundles, datasets, importing, packing, uploads, workshop
 from app.dispatcher import Dispatcher
 from app.packing import BundleError
+from app.routes import uploads as upload_routes
 from tests.app import run_files
-from tests.app.conftest import Store
+from tests.app.conftest import Store, serving
 from tests.app.run_files import contents, facts, kept, refused, rewritten
-from tests.app.test_upload_routes import request, serving
+from tests.app.test_upload_routes import request
 from transfer import store
 
 PICTURES = 72
@@ -346,7 +347,7 @@ class TestImporting:
     def test_its_way_over_the_web(self, bundle, learned):
         size = bundle.stat().st_size
         asked = json.dumps({"name": bundle.name, "size": size, "purpose": "run"})
-        with serving() as port:
+        with serving(upload_routes.routes()) as port:
             status, upload = request(port, "POST", "", asked)
             assert (status, upload["purpose"]) == (201, "run")
             one = f"/{upload['id']}"
@@ -358,7 +359,7 @@ class TestImporting:
     @pytest.mark.parametrize("purpose", ["", "model", None, 1, ["run"], {}])
     def test_a_purpose_that_is_none(self, purpose):
         asked = json.dumps({"name": "x.zip", "size": 10, "purpose": purpose})
-        with serving() as port:
+        with serving(upload_routes.routes()) as port:
             status, answer = request(port, "POST", "", asked)
         assert (status, list(answer)) == (400, ["error"])
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app import datasets
+from app import datasets, storage
 from tests.conftest import ROOT
 from transfer import store
 from transfer.config import RunConfig
@@ -32,7 +32,7 @@ def _pictures(path: Path, **classes: int) -> Path:
 
 def test_nothing_is_listed_in_a_new_store_and_looking_creates_nothing():
     assert datasets.listed() == []
-    assert datasets.runs_using("d") == []
+    assert storage.runs_using("d") == []
     assert list(store.home().iterdir()) == []
 
 
@@ -146,7 +146,7 @@ def test_the_runs_that_learned_from_it_are_named(fruit):
     damaged = store.home() / "runs" / "damaged"
     damaged.mkdir()
     (damaged / "config.json").write_text("{")
-    assert datasets.runs_using(fruit) == ["First", "Second"]
+    assert storage.runs_using(fruit) == ["First", "Second"]
 
 
 def test_the_sample_is_taken_in_once_and_again_after_it_was_deleted(sample_folder):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from app import predictor
+from app import predictor, processes
 from tests.conftest import ROOT
 from transfer.errors import DataError, RunError, ServiceError
 
@@ -39,7 +39,7 @@ def store_home(trained, tmp_path_factory) -> Iterator[Path]:
     yield home
     if (home / "predictor.json").exists():
         os.kill(_pid(home), signal.SIGTERM)
-    _wait_until(lambda: not predictor._is_held(home / "predictor.lock"))
+    _wait_until(lambda: not processes.held(home / "predictor.lock"))
 
 
 @pytest.fixture

@@ -106,7 +106,8 @@ class TestList:
         assert title(page) == "4 runs, 0 finished."
         facts = re.findall(r"run-facts[^>]*><span[^>]*>(.*?)</span>", markup(page))
         by_name = {
-            overview.line(run).name: fact for run, fact in zip(storage.runs(), facts, strict=True)
+            overview.line(run).name: fact
+            for run, fact in zip(workshop.listed(), facts, strict=True)
         }
         assert by_name == {
             "Fruit, first try": "○ Waiting for its turn", "Runs": "● Learning",
@@ -128,7 +129,7 @@ class TestList:
         press(page, f"change_{queued.folder.name}")
         press(page, f"delete_{queued.folder.name}")
         press(page, f"really_{queued.folder.name}")
-        assert storage.runs() == []
+        assert workshop.listed() == []
 
     def test_another_model_was_kept_than_was_asked_for(self, open_page, finished):
         run = workshop.run(finished.run_id)

@@ -167,7 +167,7 @@ class TestFree:
 
     def test_runs_whose_deletion_was_broken_off(self, finished):
         (finished.home / "runs" / finished.run_id).rename(finished.home / "runs" / ".deleted-x")
-        assert storage.runs() == []
+        assert workshop.listed() == []
         gone = freed(finished.home)
         assert {name.split("/")[1] for name in gone if name.startswith("runs")} == {".deleted-x"}
         assert "runs/.deleted-x/model.keras" in gone

@@ -4,18 +4,16 @@ import http.client
 import json
 import os
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 
 from app import jobs, tokens, uploads
 from app.routes import uploads as routes
+from tests.app.conftest import serving
 from transfer import store
 from transfer.dataset import library
 
@@ -23,29 +21,9 @@ GB = 1024**3
 Answer = tuple[int, dict[str, Any]]
 
 
-@contextmanager
-def serving(**options: Any) -> Iterator[int]:
-    """A server with the routes on a free port."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            Starlette(routes=routes.routes(**options)), ws="none", lifespan="off", log_level="error"
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        try:
-            while not server.started:
-                time.sleep(0.01)
-            yield listening.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
 @pytest.fixture
 def port() -> Iterator[int]:
-    with serving() as port:
+    with serving(routes.routes()) as port:
         yield port
 
 
@@ -185,11 +163,11 @@ class TestLimits:
     def test_an_upload_beyond_the_disk(self):
         size = 2 * GB
         free = 3 * size + GB
-        with serving(free_bytes=lambda: free - 1) as port:
+        with serving(routes.routes(free_bytes=lambda: free - 1)) as port:
             status, answer = begin(port, size=size)
             assert status == 507
             assert "takes 7 GB of disk" in answer["error"]
-        with serving(free_bytes=lambda: free) as port:
+        with serving(routes.routes(free_bytes=lambda: free)) as port:
             assert begin(port, size=size)[0] == 201
 
     def test_an_upload_beyond_the_real_disk(self, port):
