@@ -16,7 +16,7 @@ from transfer.errors import BackboneError, SettingsError
 
 BUILTIN = "builtin"
 DEFAULT_BACKBONE = "MobileNetV2"
-DEFAULT_STRATEGY = "linear_top"
+DEFAULT_STRATEGY = "auto"
 
 _FACTS = Path(__file__).with_name("catalog.json")
 _BYTES_PER_PARAMETER = 4  # float32
@@ -67,13 +67,47 @@ STRATEGIES = (
         trains="the classifier only",
     ),
     StrategySpec(
+        name="linear_stages",
+        title="Linear classifiers on several stages",
+        summary="Fast: a linear classifier is fitted to each of the network's stages, from edges and"
+        " textures to whole objects, and those that do well together answer together.",
+        trains="several classifiers only",
+    ),
+    StrategySpec(
         name="finetune_few",
-        title="Fine-tuning of the last stage",
-        summary="Slower, and often better where your pictures differ from everyday photographs:"
-        " after the classifier, the network's last stage is trained too, in small steps.",
-        trains="the classifier and the last stage of the network",
+        title="Fine-tuning of the last stages",
+        summary="Slower: after the classifier, the network's last stages are trained too, in small"
+        " steps. For quite a lot of pictures of everyday things.",
+        trains="the classifier and the last stages of the network",
+    ),
+    StrategySpec(
+        name="finetune_many",
+        title="Fine-tuning of most stages",
+        summary="Slowest: after the classifier, most of the network is trained too, the deeper the"
+        " more slowly. For quite a lot of pictures that are unlike everyday photographs.",
+        trains="the classifier and most stages of the network",
     ),
 )
+"""The four cells of the decision table."""
+
+REQUESTS = (
+    StrategySpec(
+        name="auto",
+        title="What the measurement advises",
+        summary="Measures how many pictures there are and how unlike those that the network knows,"
+        " and follows the advice. Fine-tuning is kept only where validation prefers it.",
+        trains="what the advice says",
+    ),
+    StrategySpec(
+        name="all",
+        title="All four, compared",
+        summary="Trains in all four ways within the time limit and keeps what the advice and the"
+        " validation pictures say, so that you see what each would have given.",
+        trains="each in turn",
+    ),
+    *STRATEGIES,
+)
+"""What may be asked for: the four, or a choice among them."""
 
 
 def backbone(name: str) -> BackboneSpec:
@@ -95,12 +129,12 @@ def names() -> tuple[str, ...]:
 
 
 def strategy(name: str) -> StrategySpec:
-    """Return the facts of one strategy.
+    """Return the facts of one strategy, or of a choice among them.
 
     Raises:
         SettingsError: there is none of that name; the message suggests the nearest.
     """
-    known = {spec.name: spec for spec in STRATEGIES}
+    known = {spec.name: spec for spec in REQUESTS}
     if name in known:
         return known[name]
     raise SettingsError(f"There is no strategy '{name}'." + _suggestion(name, known))

@@ -12,29 +12,31 @@ from transfer.errors import SettingsError
 class RunConfig:
     """All that decides the outcome of a run; two runs with equal settings give equal models.
 
-    The rates and limits are those of the lectures' policy for a new head and a top stage: the head
-    learns at `learning_rate`, the last stage at a tenth of it.
+    The head learns at `learning_rate`, the top layers at a tenth of it and the middle ones at a
+    hundredth (the lectures' policy). What is None follows the strategy's policy or is measured.
     """
 
     dataset: str  # digest of the data set in the store
     backbone: str  # a name of the catalog
     image_size: int  # side of the square network input, in pixels
-    strategy: str = "linear_top"
-    epochs: int = 20  # of the fine-tuning phase, at most
+    strategy: str = catalog.DEFAULT_STRATEGY
+    epochs: int | None = None  # of the fine-tuning phase, at most
     budget: float | None = None  # seconds for the whole run; None: no limit
     seed: int = 0
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 1e-3
     dropout: float = 0.2
-    patience: int = 5  # epochs without a better validation loss before stopping
-    horizontal_flip: bool = True  # may a picture be mirrored without changing its class?
+    patience: int | None = None  # epochs without a better validation loss before stopping
+    horizontal_flip: bool | None = None  # may a picture be mirrored without changing its class?
+    quarter_turns: bool | None = None  # may it be turned by quarter turns?
 
     def __post_init__(self) -> None:
         catalog.strategy(self.strategy)
         _within("--image-size", self.image_size, 32, 1024, "pixels")
         catalog.check_image_size(catalog.backbone(self.backbone), self.image_size)
-        _within("--epochs", self.epochs, 1, 1000, "epochs")
+        if self.epochs is not None:
+            _within("--epochs", self.epochs, 1, 1000, "epochs")
         _within("--seed", self.seed, 0, 2**31 - 1, "")
         _within("the batch size", self.batch_size, 1, 4096, "pictures")
         if self.budget is not None:
