@@ -1,28 +1,15 @@
 """From pictures on disk to batches: one decode, kept in memory, augmented on the fly (tf.data)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from transfer import imaging
+from transfer.augmentation import Augmentation, augment
 
 CACHE_BYTES = 2 * 1024**3  # resized pictures up to this much stay in memory between epochs
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Random changes that keep the label.
-
-    `smallest_crop` is the least share of each side that is kept; `colour` the largest relative
-    change of brightness and contrast.
-    """
-
-    horizontal_flip: bool = True
-    smallest_crop: float = 0.84  # 0.84 ** 2: at least 70 % of the area
-    colour: float = 0.2
 
 
 def pictures(paths: Sequence[Path], image_size: int, batch_size: int) -> tf.data.Dataset:
@@ -89,35 +76,6 @@ class TrainingBatches:
     def _read(self, position: tf.Tensor) -> tf.Tensor:
         data = tf.io.read_file(tf.gather(self._paths, position))
         return imaging.decode_and_resize(data, self._image_size)
-
-
-def augment(batch: tf.Tensor, settings: Augmentation, seed: tf.Tensor) -> tf.Tensor:
-    """Crop, mirror and recolour each picture of a batch by itself.
-
-    Args:
-        batch: float32 [n, size, size, 3] in 0-255.
-        settings: what may be changed, and how far.
-        seed: int64 [2]; the same seed gives the same changes.
-
-    Returns:
-        float32, the same shape, clipped to 0-255.
-    """
-    n = tf.shape(batch)[0]
-    draws = tf.random.stateless_uniform(tf.stack([n, 6]), seed)
-    low = settings.smallest_crop
-    height, width = low + (1 - low) * draws[:, 0], low + (1 - low) * draws[:, 1]
-    top, left = draws[:, 2] * (1 - height), draws[:, 3] * (1 - width)
-    right = left + width
-    if settings.horizontal_flip:  # a box from right to left mirrors the picture
-        mirrored = tf.random.stateless_uniform(tf.stack([n]), seed + 1) < 0.5
-        left, right = tf.where(mirrored, right, left), tf.where(mirrored, left, right)
-    boxes = tf.stack([top, left, top + height, right], axis=1)
-    batch = tf.image.crop_and_resize(batch, boxes, tf.range(n), tf.shape(batch)[1:3])
-    brightness = 1 + settings.colour * (2 * draws[:, 4] - 1)
-    contrast = 1 + settings.colour * (2 * draws[:, 5] - 1)
-    mean = tf.reduce_mean(batch, axis=[1, 2, 3], keepdims=True)
-    batch = (batch - mean) * contrast[:, None, None, None] + mean * brightness[:, None, None, None]
-    return tf.clip_by_value(batch, 0.0, 255.0)
 
 
 def _decoded(paths: Sequence[Path], image_size: int) -> tf.data.Dataset:

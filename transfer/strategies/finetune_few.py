@@ -3,7 +3,8 @@
 import numpy as np
 
 from transfer import backbones, batches, training
-from transfer.batches import Augmentation, TrainingBatches
+from transfer.augmentation import Augmentation
+from transfer.batches import TrainingBatches
 from transfer.strategies import linear_top
 from transfer.strategies.base import Task, Trained
 from transfer.training import FitSettings, Validation
@@ -55,7 +56,7 @@ def _training_batches(task: Task) -> TrainingBatches:
         config.image_size,
         config.batch_size,
         config.seed,
-        Augmentation(horizontal_flip=config.horizontal_flip),
+        Augmentation(mirror=bool(config.horizontal_flip)),
     )
 
 
