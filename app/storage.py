@@ -16,7 +16,7 @@ from pathlib import Path
 
 from app import datasets, jobs, packing, words, workshop
 from app.datasets import DataSet
-from transfer import store
+from transfer import feature_segments, store
 from transfer.errors import DataError, RunError
 from transfer.runs import Run
 
@@ -34,7 +34,6 @@ _GIVEN_UP = 24 * 3600  # seconds
 # What is on its way into its place, or out of it, by the names that its makers give it.
 _PASSING = re.compile(r"\.(packing|incoming|import|export)-|\..*\.partial")
 _DELETED = ".deleted-"
-_ID_BYTES = 32  # of the SHA-256 of a picture
 _JOB_FILE = re.compile(r"(\d+)\.(out|log|lock)")
 
 
@@ -219,9 +218,9 @@ def _thumbnails() -> list[Path]:
 
 
 def _calculations() -> list[Path]:
-    """Return the segments of features (see `transfer.feature_store`) of no picture that is here.
+    """Return the files of features, of which no picture is here and to which nobody adds more.
 
-    Those of pictures that are here may be in use by a training at this moment.
+    Features of pictures that are here may be in use by a training at this moment.
     """
     features = store.home() / "features"
     here = {
@@ -229,12 +228,13 @@ def _calculations() -> list[Path]:
         for one in datasets.listed()
         for picture in datasets.index(one.digest).pictures
     }
-    found: list[Path] = [] if here else list(features.rglob("[!.]*.npy"))
-    for ids in features.rglob("[!.]*.ids"):
-        data = ids.read_bytes()
-        contents = {data[i : i + _ID_BYTES] for i in range(0, len(data), _ID_BYTES)}
-        if contents and here.isdisjoint(contents):  # else one that has just begun
-            found += [path for path in (ids, ids.with_suffix(".rows")) if path.exists()]
+    found = list(features.rglob("[!.]*.npy"))  # of earlier versions: nothing reads them any more
+    for segment in feature_segments.below(features):
+        contents = segment.contents()
+        # Looked at after the contents: what came in between has touched them.
+        files = [path for path in (segment.rows, segment.ids) if path.exists()]
+        if here.isdisjoint(contents) and all(map(_untouched, files)):
+            found += files
     return found
 
 

@@ -5,6 +5,7 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app import bundles, datasets, jobs, packing, processes, storage, uploads, workshop
@@ -13,6 +14,7 @@ from tests.app.conftest import running
 from transfer import store
 from transfer.config import RunConfig
 from transfer.errors import DataError, RunError
+from transfer.feature_store import FeatureStore
 
 DAY = 24 * 3600.0
 
@@ -35,6 +37,10 @@ def files(home: Path) -> set[str]:
     """All files of the store but the queue itself."""
     found = {str(path.relative_to(home)) for path in home.rglob("*") if path.is_file()}
     return {name for name in found if "queue" not in name}
+
+
+def named(home: Path, *paths: Path) -> set[str]:
+    return {str(path.relative_to(home)) for path in paths}
 
 
 def freed(home: Path) -> set[str]:
@@ -110,22 +116,37 @@ class TestFree:
         assert kept.is_file()
 
     def test_calculations_for_pictures_that_are_gone(self, fruit, home):
-        ours = [bytes.fromhex(one.sha256) for one in datasets.index(fruit).pictures]
-        gone = bytes(32)
+        ours = [one.sha256 for one in datasets.index(fruit).pictures]
+        gone = [f"{i:064x}" for i in range(4)]
         folder = home / "features" / "builtin-96"
-        for name, ids in (("a", [*ours, gone]), ("b", [gone]), ("c", ours[:1]), ("d", [])):
-            put(folder / f"{name}.rows", 64 * len(ids))
-            (folder / f"{name}.ids").write_bytes(b"".join(ids))
-        put(folder / "e.rows")  # a process has just begun
-        put(folder / "f.npy")
-        assert freed(home) == {f"features/builtin-96/{name}" for name in
-                               ("b.ids", "b.rows")}  # fmt: skip
+        kept = {"mixed": [*ours, gone[0]], "gone": gone[:2], "ours": ours[:1], "now": gone[2:]}
+        names = {}
+        for name, contents in kept.items():
+            before = files(home)
+            FeatureStore(folder, 8).append(contents, np.ones((len(contents), 8)))
+            names[name] = files(home) - before
+        torn = put(folder / "torn-8.ids", 0), put(folder / "torn-8.rows")
+        begun = put(folder / "begun-8.ids", 0), put(folder / "begun-8.rows")
+        alone = put(folder / "alone-8.rows")
+        aged(folder, DAY + 60)
+        (half,) = (home / name for name in names["now"] if name.endswith(".ids"))
+        for path in (half, begun[1]):  # a process is writing here
+            aged(path, DAY - 600)
+        assert freed(home) == names["gone"] | named(home, *torn, alone)
+        assert FeatureStore(folder, 8).missing([*ours, *gone]) == [len(ours) + 1]
+
         datasets.delete(fruit)
-        gone_now = freed(home)
-        assert {name for name in gone_now if "features" in name} == {
-            f"features/builtin-96/{name}" for name in
-            ("a.ids", "a.rows", "c.ids", "c.rows", "f.npy")
-        }  # fmt: skip
+        aged(home, DAY - 600)
+        assert not {name for name in freed(home) if "features" in name}
+        aged(folder, DAY + 60)
+        rest = names["mixed"] | names["ours"] | names["now"] | named(home, *begun)
+        assert freed(home) == rest
+
+    def test_calculations_of_earlier_versions(self, fruit, home):
+        old = put(home / "features" / "builtin-96" / "0123.npy")
+        now = put(home / "features" / "builtin-96" / ".4567.npy.12.partial.npy")
+        assert freed(home) == named(home, old)
+        assert now.exists()
 
     def test_uploads_that_were_given_up(self, home):
         old, fresh, waiting = (uploads.begin(f"{i}.zip", 1000) for i in range(3))
