@@ -31,8 +31,7 @@ class FeatureStore:
         self.folder = folder
         self.width = width
         self._own: Segment | None = None
-        self._sizes: dict[Segment, tuple[int, int]] = {}
-        self._index = _Index.of((), width)
+        self._seen: _Seen = ({}, _Index.of((), width))  # set at once: threads may share this
 
     def missing(self, contents: Sequence[str]) -> list[int]:
         """Return the positions whose rows are not here, each content once, where it comes first.
@@ -103,9 +102,11 @@ class FeatureStore:
         """Return where each row lies, with what other processes have added meanwhile."""
         found = feature_segments.of_width(self.folder, self.width)
         sizes = {segment: segment.sizes for segment in found}
-        if sizes != self._sizes:
-            self._index, self._sizes = _Index.of(found, self.width), sizes
-        return self._index
+        before, index = self._seen
+        if sizes != before:
+            index = _Index.of(found, self.width)
+            self._seen = sizes, index
+        return index
 
     def _columns(self, columns: slice | None) -> range:
         chosen = range(self.width)[columns or slice(None)]
@@ -118,20 +119,19 @@ class FeatureStore:
 class _Index:
     """Where each row lies. A place counts the rows of all segments, one after the other."""
 
-    segments: tuple[Segment, ...]  # each with at least one row
-    starts: np.ndarray  # int64 [segments]: the place of the first row of each, ascending
+    segments: tuple[Segment, ...]
+    starts: np.ndarray  # int64 [segments]: the place of the first row of each
     keys: np.ndarray  # bytes [n], sorted
     places: np.ndarray  # int64 [n], of each key
     width: int
 
     @classmethod
     def of(cls, segments: Sequence[Segment], width: int) -> "_Index":
-        found = {segment: segment.keys(width) for segment in segments}
-        parts = {segment: keys for segment, keys in found.items() if len(keys)}
-        keys = np.concatenate([np.zeros(0, KEY), *parts.values()])
+        parts = [segment.keys(width) for segment in segments]
+        keys = np.concatenate([np.zeros(0, KEY), *parts])
         places = np.argsort(keys, kind="stable")
-        starts = np.cumsum([0, *map(len, parts.values())])[:-1]
-        return cls(tuple(parts), starts, keys[places], places, width)
+        starts = np.cumsum([0, *map(len, parts)])[:-1]
+        return cls(tuple(segments), starts, keys[places], places, width)
 
     def find(self, keys: np.ndarray) -> np.ndarray:
         """Return the place of each key, -1 where it is not here."""
@@ -162,11 +162,17 @@ class _Index:
 
     def _fill(self, rows: np.ndarray, places: np.ndarray) -> None:
         """Read the rows at ascending places, which may lie in several segments."""
+        # The last one of those that start here: those before it are empty.
         owners = np.searchsorted(self.starts, places, side="right") - 1
         for owner in np.unique(owners):
             first, last = np.searchsorted(owners, [owner, owner + 1])
             numbers = places[first:last] - self.starts[owner]
             self.segments[owner].read(numbers, rows[first:last])
+
+
+_Seen = tuple[
+    dict[Segment, tuple[int, int]], _Index
+]  # the sizes of the files, and what was in them
 
 
 def _keys(contents: Sequence[str]) -> np.ndarray:
