@@ -1,5 +1,6 @@
 """A pretrained network with its preprocessing: build it, cut it, and put a head on it."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from transfer import catalog, imaging, weights
+from transfer import catalog, imaging, pooling, weights
 from transfer.builtin import network as builtin_network
 from transfer.catalog import BackboneSpec
 from transfer.linear import LinearHead
+from transfer.pooling import Block
+from transfer.stages import Stage
 
 # Statistics of ImageNet, as `keras.applications.imagenet_utils` has them.
 _TORCH_MEAN = (0.485, 0.456, 0.406)
@@ -34,10 +37,10 @@ class Backbone:
     network: keras.Model
     weights_path: Path
 
-    @property
-    def feature_dim(self) -> int:
-        """Channels of the last feature map."""
-        return int(self.network.output.shape[-1])
+    @functools.cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """What is kept of a picture: see `pooling.blocks`."""
+        return pooling.blocks(self.network)
 
 
 def load(spec: BackboneSpec, image_size: int, weights_path: Path) -> Backbone:
@@ -59,31 +62,65 @@ def load(spec: BackboneSpec, image_size: int, weights_path: Path) -> Backbone:
     return Backbone(spec, image_size, network, weights_path)
 
 
-def pooled(backbone: Backbone) -> keras.Model:
-    """Return the model: resized RGB pictures (0-255) in, mean-pooled [n, feature_dim] out."""
+def vectors(backbone: Backbone, blocks: tuple[Block, ...] = ()) -> keras.Model:
+    """Return the model: resized RGB pictures (0-255) in, pooled stages [n, d] out.
+
+    `blocks` stand side by side in the answer; none: the means of the last stage.
+    """
+    chosen = blocks or (pooling.top(backbone.blocks),)
+    return side_by_side(backbone, [pooling.pooled(block) for block in chosen])
+
+
+def side_by_side(backbone: Backbone, tensors: list[Any]) -> keras.Model:
+    """Return the model: resized RGB pictures (0-255) in, tensors [n, k] side by side out."""
     size = backbone.image_size
+    joined = tensors[0] if len(tensors) == 1 else keras.layers.Concatenate(name="joined")(tensors)
+    read = keras.Model(backbone.network.input, joined, name="within")
     inputs = keras.Input((size, size, 3), dtype="float32", name="pictures")
-    features = backbone.network(_preprocess(inputs, backbone.spec.preprocessing))
-    outputs = keras.layers.GlobalAveragePooling2D(name="pool")(features)
+    outputs = read(_preprocess(inputs, backbone.spec.preprocessing))
     return keras.Model(inputs, outputs, name="pooled_features")
 
 
-def with_head(backbone: Backbone, head: LinearHead, dropout: float = 0.0) -> keras.Model:
+def with_head(
+    backbone: Backbone, head: LinearHead, blocks: tuple[Block, ...] = (), dropout: float = 0.0
+) -> keras.Model:
     """Return the trainable model: resized RGB pictures (0-255) in, class probabilities out.
 
-    The head, the layer named `HEAD`, starts with the weights of `head`.
+    The head, the layer named `HEAD`, reads `blocks` (see `vectors`) and starts with the weights of
+    `head`.
     """
-    features = pooled(backbone)
-    values = features.output
-    if dropout:
-        values = keras.layers.Dropout(dropout, name="dropout")(values)
-    # float32 whatever the policy: a softmax in half precision loses digits (Keras guide).
-    dense = keras.layers.Dense(
-        head.kernel.shape[1], activation="softmax", dtype="float32", name=HEAD
-    )
-    model = keras.Model(features.input, dense(values), name="network_with_head")
-    dense.set_weights([head.kernel, head.bias])
+    features = vectors(backbone, blocks)
+    outputs = _headed(features.output, head, dropout)
+    model = keras.Model(features.input, outputs, name="network_with_head")
+    model.get_layer(HEAD).set_weights([head.kernel, head.bias])
     return model
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A network with a head, cut at one place of its graph; the halves share its weights.
+
+    `lower` maps resized pictures (0-255) to that place's tensor [n, h, w, c], `upper` maps that to
+    probabilities, `whole` pictures to probabilities.
+    """
+
+    lower: keras.Model
+    upper: keras.Model
+    whole: keras.Model
+
+
+def halves(backbone: Backbone, cut: Stage, head: LinearHead, dropout: float) -> Halves:
+    """Return the network with a new head, cut after `cut`: a place of `stages.cuts`."""
+    size = backbone.image_size
+    inputs = keras.Input((size, size, 3), dtype="float32", name="pictures")
+    below = keras.Model(backbone.network.input, cut.tensor, name="below")
+    lower = keras.Model(inputs, below(_preprocess(inputs, backbone.spec.preprocessing)))
+    top = pooling.pooled(pooling.top(backbone.blocks))
+    # The graph from the cut on, with the very layers of the network.
+    above = keras.Model(cut.tensor, _headed(top, head, dropout), name="above")
+    above.get_layer(HEAD).set_weights([head.kernel, head.bias])
+    whole = keras.Model(inputs, above(lower.output), name="network_with_head")
+    return Halves(lower, above, whole)
 
 
 def classifier(network_with_head: keras.Model) -> keras.Model:
@@ -118,34 +155,16 @@ def compiled(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.n
     return run
 
 
-def last_stage(network: keras.Model) -> list[keras.layers.Layer]:
-    """Return the layers of the last resolution that has weights to train, in graph order.
-
-    A stage is all that follows the last layer with a larger feature map. Where the last resolution
-    holds no weights (VGG ends in a pooling layer), the one before is added.
-    """
-    layers = list(network.layers)
-    areas = [_area(layer) for layer in layers]
-    stage_area = areas[-1]
-    while True:
-        start = max((i for i, area in enumerate(areas) if area > stage_area), default=-1) + 1
-        stage = layers[start:]
-        if start == 0 or any(_convolves(layer) for layer in stage):
-            return stage
-        stage_area = areas[start - 1]
-
-
-def freeze_all_but(network: keras.Model, trained: list[keras.layers.Layer]) -> None:
-    """Make only `trained` trainable, and no BatchNormalization anywhere.
+def freeze_batch_norm(network: keras.Model) -> None:
+    """Make all layers trainable except BatchNormalization.
 
     Under `fit`, `training=False` at the call does not keep BatchNormalization's moving statistics
     still in Keras 3.15; `trainable = False` on each such layer does.
     """
     network.trainable = True
-    chosen = {id(layer) for layer in trained}
     for layer in network.layers:
-        frozen = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = id(layer) in chosen and not frozen
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
 
 
 def batch_norm_statistics(network: keras.Model) -> list[np.ndarray]:
@@ -175,11 +194,9 @@ def _preprocess(pictures: Any, kind: str) -> Any:
     return pictures  # ConvNeXt, EfficientNet, MobileNetV3: inside the network
 
 
-def _area(layer: keras.layers.Layer) -> int:
-    output = layer.output
-    shape = (output[0] if isinstance(output, list | tuple) else output).shape
-    return int(shape[1] or 1) * int(shape[2] or 1) if len(shape) == 4 else 1
-
-
-def _convolves(layer: keras.layers.Layer) -> bool:
-    return any(len(variable.shape) >= 4 for variable in layer.trainable_variables)
+def _headed(features: Any, head: LinearHead, dropout: float) -> Any:
+    if dropout:
+        features = keras.layers.Dropout(dropout, name="dropout")(features)
+    # float32 whatever the policy: a softmax in half precision loses digits (Keras guide).
+    classes = head.kernel.shape[1]
+    return keras.layers.Dense(classes, activation="softmax", dtype="float32", name=HEAD)(features)

@@ -34,27 +34,57 @@ class TrainingBatches:
         seed: int,
         augmentation: Augmentation | None,
     ) -> None:
+        self.num_classes, self.batch_size, self.seed = num_classes, batch_size, seed
         self._labels = labels.astype(np.int32)
-        self._num_classes, self._image_size = num_classes, image_size
-        self._batch_size, self._seed = batch_size, seed
-        self._augmentation = augmentation
+        self._image_size, self._augmentation = image_size, augmentation
         self._paths = [str(path) for path in paths]
         size = len(paths) * image_size * image_size * 3
         self._kept = self._load(paths) if size <= CACHE_BYTES else None
 
     @property
+    def pictures(self) -> int:
+        """How many pictures an epoch goes through."""
+        return len(self._paths)
+
+    @property
     def steps(self) -> int:
         """Batches in an epoch; the last may be smaller."""
-        return -(-len(self._paths) // self._batch_size)
+        return -(-len(self._paths) // self.batch_size)
+
+    def order(self, epoch: int) -> np.ndarray:
+        """Return the positions of the pictures in the order of this epoch."""
+        return np.random.default_rng([self.seed, epoch]).permutation(len(self._paths))
+
+    def targets(self, positions: np.ndarray) -> np.ndarray:
+        """Return one-hot labels float32 [len(positions), classes]."""
+        return np.eye(self.num_classes, dtype=np.float32)[self._labels[positions]]
 
     def epoch(self, number: int) -> tf.data.Dataset:
         """Return one epoch of (float32 [batch, size, size, 3], float32 [batch, classes])."""
-        order = np.random.default_rng([self._seed, number]).permutation(len(self._paths))
-        data = tf.data.Dataset.from_tensor_slices(order).batch(self._batch_size)
-        base = np.int64(self._seed) * 1_000_003 + number * 10_007
+        return self._augmented(self.order(number), number, 0).map(
+            lambda values, batch: (
+                values,
+                tf.one_hot(tf.gather(self._labels, batch), self.num_classes),
+            )
+        )
+
+    def in_order(self, view: int) -> tf.data.Dataset:
+        """Return one augmented view of every picture, in order, uint8 [batch, size, size, 3]."""
+        everything = np.arange(len(self._paths))
+        return self._augmented(everything, view, 1).map(
+            lambda values, _: tf.saturate_cast(tf.round(values), tf.uint8)
+        )
+
+    def _augmented(self, order: np.ndarray, number: int, stream: int) -> tf.data.Dataset:
+        """Return batches (pictures, positions); equal numbers and streams give equal batches."""
+        data = tf.data.Dataset.from_tensor_slices(order).batch(self.batch_size)
+        base = np.int64(self.seed) * 1_000_003 + number * 10_007
         return (
             data.enumerate()
-            .map(lambda step, batch: self._batch(base + step, batch), tf.data.AUTOTUNE)
+            .map(
+                lambda step, batch: (self._batch(tf.stack([base + step, stream]), batch), batch),
+                tf.data.AUTOTUNE,
+            )
             .prefetch(tf.data.AUTOTUNE)
         )
 
@@ -63,15 +93,13 @@ class TrainingBatches:
         with tf.device("CPU"):
             return tf.constant(loaded)
 
-    def _batch(self, seed: tf.Tensor, order: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _batch(self, seed: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
         if self._kept is not None:
             batch = tf.gather(self._kept, order)
         else:
             batch = tf.map_fn(self._read, order, fn_output_signature=tf.uint8)
         values = tf.cast(batch, tf.float32)
-        if self._augmentation:
-            values = augment(values, self._augmentation, tf.stack([seed, 0]))
-        return values, tf.one_hot(tf.gather(self._labels, order), self._num_classes)
+        return augment(values, self._augmentation, seed) if self._augmentation else values
 
     def _read(self, position: tf.Tensor) -> tf.Tensor:
         data = tf.io.read_file(tf.gather(self._paths, position))

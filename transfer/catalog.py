@@ -69,8 +69,8 @@ STRATEGIES = (
     StrategySpec(
         name="linear_stages",
         title="Linear classifiers on several stages",
-        summary="Fast: a linear classifier is fitted to each of the network's stages, from edges and"
-        " textures to whole objects, and those that do well together answer together.",
+        summary="Fast: a linear classifier is fitted to each of the network's stages, from edges"
+        " and textures to whole objects, and those that do well together answer together.",
         trains="several classifiers only",
     ),
     StrategySpec(

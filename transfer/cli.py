@@ -62,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     add("backbones", commands.backbones, "List the pretrained networks and whether they are here.")
     inspect = add("inspect", commands.inspect, "Show what a data set holds and what is left out.")
     _data(inspect)
+    _advise_arguments(add("advise", commands.advise, "Measure which strategy suits the data."))
     _train_arguments(add("train", commands.train, "Train a classifier; again: go on, or answer."))
     evaluate = add("evaluate", commands.evaluate, "Measure a finished run on labelled pictures.")
     _run(evaluate)
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     _run(export)
     export.add_argument("--to", type=Path, required=True, metavar="DIR2", help="a new folder")
     _run(add("work", commands.work, "Do what a prepared run folder says: used by the app."))
+    _run(add("measure", commands.measure, "Keep the advice in a prepared run folder: the app's."))
     _serve_arguments(
         add("serve", commands.serve, "Answer the app's questions (the app starts this itself).")
     )
@@ -80,16 +82,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _advise_arguments(advise: _Parser) -> None:
+    _data(advise)
+    _network(advise)
+
+
 def _train_arguments(train: _Parser) -> None:
     _data(train)
     train.add_argument("--run", type=Path, required=True, metavar="DIR", help="the run folder")
-    train.add_argument("--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}")
-    names = [strategy.name for strategy in catalog.STRATEGIES]
-    train.add_argument("--strategy", choices=names, default="linear_top")
-    train.add_argument("--epochs", type=int, default=20, help="of fine-tuning, at most (20)")
+    _network(train)
+    names = [strategy.name for strategy in catalog.REQUESTS]
+    train.add_argument("--strategy", choices=names, default=catalog.DEFAULT_STRATEGY)
+    train.add_argument("--epochs", type=int, help="of fine-tuning, at most (else by the policy)")
     train.add_argument("--budget", type=float, metavar="SECONDS", help="time limit for the run")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--image-size", type=int, metavar="N", help="input size in pixels")
+    for option, words in (("--mirror", "mirrored"), ("--turn", "turned by quarter turns")):
+        train.add_argument(
+            option,
+            action=argparse.BooleanOptionalAction,
+            help=f"may pictures be {words} without changing their class? (else measured)",
+        )
+
+
+def _network(command: _Parser) -> None:
+    command.add_argument("--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--image-size", type=int, metavar="N", help="input size in pixels")
 
 
 def _serve_arguments(serve: _Parser) -> None:

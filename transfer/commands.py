@@ -1,16 +1,17 @@
 """What each command does: options in, one JSON-ready answer out. TensorFlow loads where needed."""
 
+import tempfile
 import traceback
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from transfer import catalog, console, evaluation, sample, serving, store, weights
+from transfer.catalog import BackboneSpec
 from transfer.config import RunConfig
 from transfer.dataset import library, split
 from transfer.dataset.index import ImageIndex
@@ -58,6 +59,38 @@ def inspect(options: Namespace) -> Answer:
         "warnings": [*index.warnings, *parts.warnings],
         "dataset": index.digest,
     }
+
+
+def advise(options: Namespace) -> Answer:
+    """Measure how much data there is and how unlike what the network knows; name the strategy."""
+    index = _imported(options.data)
+    _tell(index, index.warnings)
+    spec, size = _network(options, None)
+    config = RunConfig(index.digest, spec.name, size, seed=options.seed)
+    with console.quiet():
+        from transfer import devices, pipeline
+
+        devices.prepare()
+    with tempfile.TemporaryDirectory() as folder, console.progress() as step:
+        run = Run(Path(folder) / "advice")
+        run.start(config)
+        answer = pipeline.advise(run, step)
+    for reason in answer["reasons"]:
+        console.say(reason)
+    console.say(f"Advice: {answer['strategy']}. {catalog.strategy(answer['strategy']).summary}")
+    return answer
+
+
+def measure(options: Namespace) -> Answer:
+    """Measure the data set of a prepared run folder and keep the advice in it: a job of the app."""
+    run = Run(options.run)
+    run.config()
+    with console.quiet():
+        from transfer import devices, pipeline
+
+        devices.prepare()
+    with console.progress() as step:
+        return pipeline.advise(run, step)
 
 
 def train(options: Namespace) -> Answer:
@@ -210,8 +243,8 @@ def demo(options: Namespace) -> Answer:
     spec, why = weights.choose_default()
     name = f"demo-{spec.name}"
     options = Namespace(
-        data=data, run=runs / name, backbone=spec.name, strategy="linear_top", epochs=20,
-        budget=None, seed=0, image_size=None,
+        data=data, run=runs / name, backbone=spec.name, strategy="linear_top", epochs=None,
+        budget=None, seed=0, image_size=None, mirror=None, turn=None,
     )  # fmt: skip
     if why:
         console.say(why)
@@ -236,6 +269,22 @@ def _imported(data: Path, minimum_per_class: int = 4, minimum_classes: int = 2) 
 def _settings(options: Namespace, run: Run, index: ImageIndex) -> RunConfig:
     """Return the settings; what was not said is as in the run, where there is one already."""
     earlier = run.config() if run.exists else None
+    spec, size = _network(options, earlier)
+    return RunConfig(
+        dataset=index.digest,
+        backbone=spec.name,
+        image_size=size,
+        strategy=options.strategy,
+        epochs=options.epochs,
+        budget=options.budget,
+        seed=options.seed,
+        horizontal_flip=options.mirror,
+        quarter_turns=options.turn,
+    )
+
+
+def _network(options: Namespace, earlier: RunConfig | None) -> tuple[BackboneSpec, int]:
+    """Return the backbone and the input size; what was not said is as in an earlier run."""
     if options.backbone is None and earlier:
         spec = catalog.backbone(earlier.backbone)
     elif options.backbone is None:
@@ -248,23 +297,13 @@ def _settings(options: Namespace, run: Run, index: ImageIndex) -> RunConfig:
     if size is None:
         same = earlier is not None and earlier.backbone == spec.name
         size = earlier.image_size if earlier and same else weights.default_size(spec)
-    config = RunConfig(dataset=index.digest, backbone=spec.name, image_size=size)
-    return replace(
-        config,
-        strategy=options.strategy,
-        epochs=options.epochs,
-        budget=options.budget,
-        seed=options.seed,
-    )
+    return spec, size
 
 
 def _outcome(result: Answer) -> Answer:
     """Tell the result in words, and return the fields that other programs read."""
     if result["shipped"] != result["requested"]:
-        console.say(
-            f"The validation pictures prefer {result['shipped']} to {result['requested']},"
-            " so that is what the run holds."
-        )
+        console.say(_why_shipped(result))
     for name, words in (("validation", "validation"), ("test", "never seen")):
         if value := result[name]:
             low, high = 100 * value["low"], 100 * value["high"]
@@ -272,9 +311,19 @@ def _outcome(result: Answer) -> Answer:
                 f"Right on {100 * value['accuracy']:.1f} % of {value['n']} {words} pictures"
                 f" (95 % interval {low:.1f} to {high:.1f} %)."
             )
-    keys = ("run", "requested", "shipped", "backbone", "validation", "test", "seconds")
-    extra = ("classes", "splits", "image_size", "ended", "warnings", "peak_memory_mb")
+    keys = ("run", "requested", "advised", "shipped", "backbone", "validation", "test", "seconds")
+    extra = ("classes", "splits", "image_size", "ended", "warnings", "peak_memory_mb", "comparison")
     return {key: result[key] for key in (*keys, *extra)}
+
+
+def _why_shipped(result: Answer) -> str:
+    shipped, advised = result["shipped"], result["advised"]
+    if shipped == advised:
+        return f"The measurement advises {advised}, so that is what the run holds."
+    return (
+        f"The measurement advises {advised}, but on the validation pictures it is not clearly"
+        f" better than {shipped}, so the simpler one is what the run holds."
+    )
 
 
 def _tell(index: ImageIndex, warnings: list[str] | tuple[str, ...]) -> None:

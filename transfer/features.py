@@ -1,17 +1,43 @@
-"""The backbone's pooled outputs, computed once for each picture and kept in the store."""
+"""The pooled stages of each picture, computed once and kept by the picture's content."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from transfer import backbones, batches, store
+from transfer import backbones, batches, pooling, runtimes, store
 from transfer.backbones import Backbone
 from transfer.dataset.index import ImageIndex
+from transfer.feature_store import FeatureStore
+from transfer.pooling import Block
 
-CHUNK = 256  # pictures a file: what a killed computation loses at most
 BATCH = 32
+_APPEND = 4  # batches that are written at once: what a killed computation loses at most
+_SAMPLES = 16  # pictures by which a fast runtime is compared with Keras
+_TIMED = 64  # pictures, at least, for a speed that is worth keeping
+_SPEED = "speed.json"
+_VERSION = "stages-v1"
+
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Features:
+    """The kept vectors of a data set's pictures.
+
+    Only what is asked for is read into memory: one block of some pictures at a time.
+    """
+
+    blocks: tuple[Block, ...]
+    kept: FeatureStore
+    contents: tuple[str, ...]  # SHA-256 of each picture of the index
+
+    def of(self, block: Block, positions: Sequence[int]) -> np.ndarray:
+        """Return float16 [len(positions), block.width]."""
+        return self.kept.read([self.contents[i] for i in positions], block.columns)
 
 
 def compute(
@@ -19,55 +45,112 @@ def compute(
     index: ImageIndex,
     positions: Sequence[int],
     on_progress: Callable[[int, int], None] | None = None,
-) -> np.ndarray:
-    """Return features float32 [len(positions), feature_dim], from the store where they are there.
+    log: Callable[[str], None] | None = None,
+) -> Features:
+    """Make sure that these pictures' vectors are in the store.
 
     Args:
         backbone: the network; its name, input size and weight file decide what is reused.
         index: the data set.
-        positions: which of `index.pictures`, in the order of the result.
+        positions: which of `index.pictures`.
         on_progress: called with (pictures done, pictures in all).
+        log: told where a fast runtime could not be used.
     """
-    folder = store.home() / "features" / _key(backbone)
-    contents = [index.pictures[i].sha256 for i in positions]
-    extractor: Callable[[np.ndarray], np.ndarray] | None = None
-    parts: list[np.ndarray] = []
-
-    def tell(done: int) -> None:
-        if on_progress:
-            on_progress(min(done, len(positions)), len(positions))
-
-    for start in range(0, len(positions), CHUNK):
-        chunk = positions[start : start + CHUNK]
-        name = hashlib.sha256("".join(contents[start : start + CHUNK]).encode()).hexdigest()
-        path = folder / f"{name[:32]}.npy"
-        kept = _read(path, (len(chunk), backbone.feature_dim))
-        if kept is None:
-            extractor = extractor or backbones.compiled(backbones.pooled(backbone), BATCH)
-            paths = [index.path(index.pictures[i]) for i in chunk]
-            rows = []
-            for batch in batches.pictures(paths, backbone.image_size, BATCH).as_numpy_iterator():
-                rows.append(extractor(batch))
-                tell(start + len(rows) * BATCH)
-            kept = np.concatenate(rows)
-            with store.replacing(path) as partial:
-                np.save(partial, kept)
-        parts.append(kept)
-        tell(start + CHUNK)
-    return np.concatenate(parts) if parts else np.zeros((0, backbone.feature_dim), np.float32)
+    kept = _store(backbone)
+    contents = tuple(picture.sha256 for picture in index.pictures)
+    missing = [positions[i] for i in kept.missing([contents[i] for i in positions])]
+    done, began = len(positions) - len(missing), time.monotonic()
+    if missing:
+        for part, rows in _computed(backbone, _Pictures(backbone, index, missing), log):
+            kept.append([contents[missing[i]] for i in part], rows)
+            done += len(part)
+            if on_progress:
+                on_progress(done, len(positions))
+        if len(missing) >= _TIMED:
+            seconds = (time.monotonic() - began) / len(missing)
+            store.write_json(_folder(backbone) / _SPEED, {"seconds": seconds})
+    elif on_progress:
+        on_progress(done, len(positions))
+    return Features(backbone.blocks, kept, contents)
 
 
-def _key(backbone: Backbone) -> str:
+def varied(
+    backbone: Backbone,
+    index: ImageIndex,
+    positions: Sequence[int],
+    changes: dict[str, Change],
+) -> dict[str, np.ndarray]:
+    """Return the last stage's means of changed pictures, float16 [len(positions), d] a change.
+
+    They are kept like those of the pictures themselves. A change maps uint8 [n, s, s, 3] to the
+    same; its name decides what is reused.
+    """
+    kept = _store(backbone)
+    found = {}
+    for name, change in changes.items():
+        contents = [_changed(index.pictures[i].sha256, name) for i in positions]
+        missing = kept.missing(contents)
+        if missing:
+            data = _Pictures(backbone, index, [positions[i] for i in missing], change)
+            for part, rows in _computed(backbone, data, None):
+                kept.append([contents[missing[i]] for i in part], rows)
+        found[name] = kept.read(contents, pooling.top(backbone.blocks).columns)
+    return found
+
+
+def seconds_per_picture(backbone: Backbone) -> float | None:
+    """Return what one picture took when features were last computed on this machine."""
+    path = _folder(backbone) / _SPEED
+    return float(store.read_json(path)["seconds"]) if path.is_file() else None
+
+
+def key(backbone: Backbone) -> str:
+    """Return a name that is the same for the same network, weights and input size only."""
     with backbone.weights_path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     name = backbone.spec.name.replace(":", "-")
-    return f"{name}-{backbone.image_size}-{digest}-pooled-v1"
+    return f"{name}-{backbone.image_size}-{digest}-{_VERSION}"
 
 
-def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
-    """Return the kept features, or None where they are missing or not whole."""
-    try:
-        kept = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return kept if kept.shape == shape else None
+def _folder(backbone: Backbone) -> Path:
+    return store.home() / "features" / key(backbone)
+
+
+def _store(backbone: Backbone) -> FeatureStore:
+    return FeatureStore(_folder(backbone), backbone.blocks[-1].columns.stop)
+
+
+def _changed(content: str, name: str) -> str:
+    return hashlib.sha256(f"{content}:{name}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    """Pictures of a data set at the network's input size, changed if so wanted."""
+
+    backbone: Backbone
+    index: ImageIndex
+    positions: list[int]
+    change: Change = lambda pictures: pictures
+
+    def batches(self, size: int) -> Iterator[np.ndarray]:
+        """Return uint8 [size, s, s, 3] each."""
+        paths = [self.index.path(self.index.pictures[i]) for i in self.positions]
+        data = batches.pictures(paths, self.backbone.image_size, size)
+        return map(self.change, data.as_numpy_iterator())
+
+
+def _computed(
+    backbone: Backbone, pictures: _Pictures, log: Callable[[str], None] | None
+) -> Iterator[tuple[range, np.ndarray]]:
+    """Yield (which of the pictures, their vectors [n, width]) piece by piece."""
+    samples = next(pictures.batches(_SAMPLES))
+    extractor = runtimes.fastest(backbones.vectors(backbone, backbone.blocks), samples, log)
+    rows: list[np.ndarray] = []
+    start = 0
+    for (batch,) in extractor.stream(pictures.batches(BATCH)):
+        rows.append(batch)
+        done = start + sum(map(len, rows))
+        if len(rows) == _APPEND or done == len(pictures.positions):
+            yield range(start, done), np.concatenate(rows)
+            rows, start = [], done

@@ -4,30 +4,32 @@ import math
 import platform
 import resource
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
 import keras
 import numpy as np
 
-from transfer import __version__, backbones, catalog, evaluation, features, prediction, weights
+from transfer import __version__, advisor, backbones, catalog, features, judging, weights
+from transfer.backbones import Backbone
 from transfer.dataset import library, split
-from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
-from transfer.evaluation import Report
-from transfer.prediction import Classifier
+from transfer.features import Features
+from transfer.judging import Candidate, Judged
 from transfer.reporter import OnStep, Reporter
 from transfer.runs import Run
-from transfer.strategies import REGISTRY, Task, Trained
+from transfer.strategies import REGISTRY, Task
 
 _RESERVE = 5.0  # seconds of a budget kept for saving the model
+_LEAST_SECONDS = 15.0  # less is not worth beginning a fine-tuning for
+_LINEAR = ("linear_top", "linear_stages")
 
 
 def run(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
     """Do what the run's settings say, or go on where a killed process left off.
 
-    data set -> split -> features -> strategies -> validation chooses -> refit -> test -> model.
+    data set -> split -> features -> advice -> strategies -> validation chooses -> refit -> test.
 
     Args:
         run: a run folder that `Run.start` has prepared.
@@ -46,6 +48,18 @@ def run(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
         return _Flow(run, Reporter(run, on_step)).work()
 
 
+def advise(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
+    """Measure the data set of a prepared run folder; keep and return the advice.
+
+    Raises:
+        TransferError: the data, the weights or the run folder cannot be used; says what to do.
+    """
+    with run.locked():
+        if (kept := run.read("advice")) is not None:
+            return kept
+        return _Flow(run, Reporter(run, on_step)).advise()
+
+
 class _Flow:
     """One process's work on one run."""
 
@@ -55,130 +69,195 @@ class _Flow:
         self.spent_before = run.seconds_spent()
         budget = self.config.budget
         self.deadline = math.inf if budget is None else self.began + budget - self.spent_before
+        keras.utils.set_random_seed(self.config.seed)
+        run.write("versions", _versions())
+        self.index = library.open_dataset(self.config.dataset)
+        self.parts = self._split()
 
     def work(self) -> dict[str, Any]:
         """Go through the stages; each leaves in the run folder or the store what the next needs."""
-        keras.utils.set_random_seed(self.config.seed)
-        self.run.write("versions", _versions())
-        index = library.open_dataset(self.config.dataset)
-        parts = self._split(index)
-        task = self._task(index, parts)
-        candidates = [self._judged(REGISTRY["linear_top"](task), index, parts.val)]
-        self.reporter.something_to_keep = True
-        for row in candidates[0].trained.history:
-            self.reporter.epoch(row)
-        if self.config.strategy != candidates[0].trained.strategy:
-            task = replace(task, deadline=self.deadline - _reserve(candidates[0], parts))
-            candidates.append(self._judged(REGISTRY[self.config.strategy](task), index, parts.val))
-        self.run.write("history", list(candidates[-1].trained.history))
-        shipped = max(candidates, key=_preference)
+        backbone, kept = self._network()
+        advice = self._advice(backbone, kept) if self._needs_advice() else None
+        names = self._strategies(advice)
+        self.reporter.expect(sum(name not in _LINEAR for name in names), len(names))
+        task = self._task(backbone, kept, advice)
+        candidates: list[Candidate] = []
+        for place, name in enumerate(names):
+            candidates.append(self._candidate(task, name, names[place + 1 :], candidates))
+        chosen = judging.choose(candidates, self.config.strategy, _advised(advice)).finished()
+        self.run.write("history", list(chosen.trained.history))
         self.reporter.say("saving", 0, 1, "Saving the model")
-        trained = shipped.trained
-        model = trained.refit() if trained.refit else trained.model
-        self._save(model)
-        answers = {"validation": (parts.val, shipped.answers)}
-        test = None
-        if parts.test:
-            test, said = self._report(model, index, parts.test, "test")
-            answers["test"] = (parts.test, said)
-        self.run.save_answers(**answers)
-        result = self._result(index, parts, candidates, shipped, test)
+        self._save(chosen)
+        if self.parts.test and chosen.test is None:
+            chosen = self._tested(chosen)
+        result = self._result(candidates, chosen, advice, names)
+        self._keep_answers(chosen)
         self.run.finish(result)
         self.reporter.say("finished", 1, 1, "Finished")
         return result
 
-    def _split(self, index: ImageIndex) -> Split:
+    def advise(self) -> dict[str, Any]:
+        """Measure only."""
+        advice = self._advice(*self._network())
+        self.reporter.say("finished", 1, 1, "Finished")
+        return advice
+
+    def _split(self) -> Split:
         kept = self.run.read("split")
         if kept is None:
-            kept = split.split(index, self.config.seed).to_json()
+            kept = split.split(self.index, self.config.seed).to_json()
             self.run.write("split", kept)
         return Split.from_json(kept)
 
-    def _task(self, index: ImageIndex, parts: Split) -> Task:
-        spec = catalog.backbone(self.config.backbone)
-        path = weights.obtain(spec, self.config.image_size, self.reporter.counter("weights"))
+    def _network(self) -> tuple[Backbone, Features]:
+        spec, size = catalog.backbone(self.config.backbone), self.config.image_size
+        path = weights.obtain(spec, size, self.reporter.counter("weights"))
         self.reporter.say("loading", 0, 1, f"Loading {spec.name}")
-        backbone = backbones.load(spec, self.config.image_size, path)
-        classes = {name: number for number, name in enumerate(index.classes)}
-        labels = np.array([classes[picture.label] for picture in index.pictures])
-        positions = sorted([*parts.train, *parts.val])  # test pictures only meet the whole model
+        backbone = backbones.load(spec, size, path)
+        positions = sorted([*self.parts.train, *self.parts.val])  # test only meets the whole model
         self.reporter.plan(
             {
                 "features": len(positions),
-                "train": len(parts.train),
-                "validation": len(parts.val),
-                "test": len(parts.test),
-                "export": 2 * len(parts.test or parts.val),
-            },
-            0 if self.config.strategy == "linear_top" else self.config.epochs,
+                "train": len(self.parts.train),
+                "validation": len(self.parts.val),
+                "test": len(self.parts.test),
+                "export": 2 * len(self.parts.test or self.parts.val),
+            }
         )
-        known = features.compute(backbone, index, positions, self.reporter.counter("features"))
-        table = np.zeros((len(labels), backbone.feature_dim), np.float32)
-        table[positions] = known
+        counter = self.reporter.counter("features")
+        return backbone, features.compute(backbone, self.index, positions, counter, self._log)
+
+    def _log(self, words: str) -> None:
+        self.run.event("note", words=words)
+
+    def _needs_advice(self) -> bool:
+        asked = (self.config.horizontal_flip, self.config.quarter_turns)
+        return self.config.strategy not in _LINEAR and (
+            self.config.strategy in ("auto", "all") or None in asked
+        )
+
+    def _advice(self, backbone: Backbone, kept: Features) -> dict[str, Any]:
+        if (known := self.run.read("advice")) is not None:
+            return known
+        counter, seed = self.reporter.counter("advice"), self.config.seed
+        measured = advisor.measure(backbone, self.index, self.parts, kept, seed, counter)
+        advice = {**measured.to_json(), "seconds": round(self._spent(), 2)}
+        self.run.write("advice", advice)
+        return advice
+
+    def _strategies(self, advice: dict[str, Any] | None) -> list[str]:
+        """Return what to train, what is compared with before what it is compared by."""
+        asked = self.config.strategy
+        if asked == "all":
+            return list(REGISTRY)
+        if asked != "auto" or advice is None:
+            return [asked]
+        advised = advice["strategy"]
+        return [advised] if advised in _LINEAR else [judging.PROBE, advised]
+
+    def _task(self, backbone: Backbone, kept: Features, advice: dict[str, Any] | None) -> Task:
+        classes = {name: number for number, name in enumerate(self.index.classes)}
+        guess = advice["augmentation"] if advice else {}
+        config, reporter = self.config, self.reporter
         return Task(
-            config=self.config,
+            config=config,
             run=self.run,
-            index=index,
-            split=parts,
-            labels=labels,
+            index=self.index,
+            split=self.parts,
+            labels=np.array([classes[picture.label] for picture in self.index.pictures]),
             backbone=backbone,
-            features=table,
+            features=kept,
             deadline=self.deadline,
-            on_progress=self.reporter.training,
-            on_search=self.reporter.search,
+            mirror=_allowed(config.horizontal_flip, guess.get("mirror")),
+            turn=_allowed(config.quarter_turns, guess.get("turn")),
+            on_progress=reporter.training,
+            on_search=reporter.search,
             on_epoch=self._epoch,
-            should_stop=self.reporter.stop_wanted,
+            on_view=reporter.viewing,
+            should_stop=reporter.stop_wanted,
         )
 
-    def _judged(
-        self, trained: Trained, index: ImageIndex, positions: tuple[int, ...]
-    ) -> "_Candidate":
-        """Judge a solution by the Keras model itself, on the validation pictures."""
-        start = time.monotonic()
-        report, answers = self._report(trained.model, index, positions, "validation")
+    def _candidate(
+        self, task: Task, name: str, later: list[str], before: list[Candidate]
+    ) -> Candidate:
+        """Train in one way within its share of the time, and judge it."""
+        self.reporter.name = catalog.strategy(name).title if before or later else ""
+        began = time.monotonic()
+        task = replace(task, deadline=self._deadline(name, later, before))
+        trained = REGISTRY[name](task)
+        seconds = time.monotonic() - began
+        judged = self._judge(trained.model, self.parts.val, "validation")
         self.run.record_spent(self._spent())
-        row = {"strategy": trained.strategy, **report.overall.to_json(), "loss": report.loss}
+        row = {"strategy": name, **judged.report.overall.to_json(), "loss": judged.report.loss}
         self.run.event("candidate", **row)
-        return _Candidate(trained, report, answers, time.monotonic() - start)
+        if not before and name in _LINEAR:
+            for epoch in trained.history:
+                self.reporter.epoch(epoch)
+        self.reporter.something_to_keep = True
+        made = Candidate(trained, judged, seconds)
+        if self.config.strategy == "all" and self.parts.test:
+            return self._tested(made)
+        return made
 
-    def _report(
-        self, model: keras.Model, index: ImageIndex, positions: tuple[int, ...], phase: str
-    ) -> tuple[Report, np.ndarray]:
-        classifier = Classifier(model, index.classes, self.config.image_size)
-        pictures = [index.pictures[i] for i in positions]
-        paths = [index.path(picture) for picture in pictures]
-        answers = prediction.probabilities(classifier, paths, self.reporter.counter(phase))
-        labels = np.array([index.classes.index(picture.label) for picture in pictures])
-        return evaluation.evaluate(answers, labels, index.classes), answers
+    def _deadline(self, name: str, later: list[str], before: list[Candidate]) -> float:
+        """Share the time that is left among the fine-tunings to come; keep some for the end."""
+        if name in _LINEAR or self.deadline == math.inf:
+            return self.deadline
+        first = before[0].validation if before else None
+        answered = first.seconds / len(first.right) if first else 0.05
+        everything = len(self.parts.val) + len(self.parts.test)
+        rounds = 1 + sum(other not in _LINEAR for other in later)
+        left = self.deadline - time.monotonic() - _RESERVE - 1.5 * answered * everything * rounds
+        return time.monotonic() + max(left / rounds, _LEAST_SECONDS if rounds > 1 else 0.0)
 
-    def _save(self, model: keras.Model) -> None:
+    def _tested(self, candidate: Candidate) -> Candidate:
+        finished = candidate.finished()
+        if finished.model is None:
+            return finished
+        return replace(finished, test=self._judge(finished.model, self.parts.test, "test"))
+
+    def _judge(self, model: keras.Model, positions: tuple[int, ...], phase: str) -> Judged:
+        counter = self.reporter.counter(phase)
+        return judging.judge(model, self.index, positions, self.config.image_size, counter)
+
+    def _save(self, chosen: Candidate) -> None:
         partial = self.run.model_path.with_name(".model.partial.keras")
-        model.save(partial)
+        if chosen.model is not None:
+            chosen.model.save(partial)
         partial.replace(self.run.model_path)
+
+    def _keep_answers(self, chosen: Candidate) -> None:
+        answers = {"validation": (self.parts.val, chosen.validation.answers)}
+        if chosen.test:
+            answers["test"] = (self.parts.test, chosen.test.answers)
+        self.run.save_answers(**answers)
 
     def _result(
         self,
-        index: ImageIndex,
-        parts: Split,
-        candidates: list["_Candidate"],
-        shipped: "_Candidate",
-        test: Report | None,
+        candidates: list[Candidate],
+        chosen: Candidate,
+        advice: dict[str, Any] | None,
+        names: list[str],
     ) -> dict[str, Any]:
+        everyone = [chosen if one.name == chosen.name else one for one in candidates]
+        test = chosen.test.report if chosen.test else None
         return {
             "run": str(self.run.folder),
             "requested": self.config.strategy,
-            "shipped": shipped.trained.strategy,
+            "advised": _advised(advice),
+            "shipped": chosen.name,
             "backbone": self.config.backbone,
-            "validation": shipped.report.overall.to_json(),
+            "validation": chosen.validation.report.overall.to_json(),
             "test": test.overall.to_json() if test else None,
             "seconds": round(self._spent(), 2),
-            "classes": list(index.classes),
-            "splits": parts.counts(),
+            "classes": list(self.index.classes),
+            "splits": self.parts.counts(),
             "image_size": self.config.image_size,
-            "ended": candidates[-1].trained.ended,
-            "candidates": {one.trained.strategy: one.report.to_json() for one in candidates},
+            "ended": chosen.trained.ended,
+            "candidates": {one.name: one.validation.report.to_json() for one in candidates},
+            "comparison": [one.to_json() for one in everyone] if len(names) > 1 else [],
             "test_report": test.to_json() if test else None,
-            "warnings": [*index.warnings, *parts.warnings],
+            "warnings": [*self.index.warnings, *self.parts.warnings],
             "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         }
 
@@ -190,24 +269,13 @@ class _Flow:
         self.run.record_spent(self._spent())
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """A solution with its validation report, answers [n, classes], and the seconds they took."""
-
-    trained: Trained
-    report: Report
-    answers: np.ndarray
-    seconds: float
+def _advised(advice: dict[str, Any] | None) -> str | None:
+    return advice["strategy"] if advice else None
 
 
-def _preference(candidate: _Candidate) -> tuple[float, float]:
-    """More right answers first; among equals the lower loss."""
-    return candidate.report.overall.accuracy, -candidate.report.loss
-
-
-def _reserve(first: _Candidate, parts: Split) -> float:
-    """Return seconds to keep for the end: evaluating takes as long again for each picture."""
-    return _RESERVE + 1.5 * first.seconds * (1 + len(parts.test) / len(parts.val))
+def _allowed(said: bool | None, guess: dict[str, Any] | None) -> bool:
+    """Return what the user said, else what was measured."""
+    return said if said is not None else bool(guess and guess["safe"])
 
 
 def _versions() -> dict[str, str]:

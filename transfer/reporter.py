@@ -13,18 +13,27 @@ OnStep = Callable[[str, float, float, str], None]  # phase, done, total, words
 
 _STATUS_EVERY = 0.5  # seconds
 # What a phase takes however few pictures there are: graphs are built, a fresh process is started.
-_FIXED_SECONDS = {"head": 3.0, "fine_tuning": 15.0, "validation": 5.0, "test": 2.0, "export": 20.0}
+_FIXED_SECONDS = {
+    "advice": 10.0,
+    "head": 3.0,
+    "fine_tuning": 15.0,
+    "validation": 5.0,
+    "test": 2.0,
+    "export": 20.0,
+}
+_EPOCHS = 20  # of a fine-tuning, where nothing else is known
 _TRAINING_COST = 3.0  # of a picture, in forward passes: an upper bound (forward and backward)
 
 _WORDS = {
     "weights": "Downloading the weights",
     "features": "Looking at the pictures",
+    "advice": "Measuring how many they are and how unlike what the network knows",
     "head": "Fitting the linear classifier",
     "validation": "Checking on the validation pictures",
     "test": "Measuring on the test pictures",
     "export": "Checking the exported model",
 }
-_ORDER = ("features", "head", "fine_tuning", "validation", "test", "export")
+_ORDER = ("features", "advice", "head", "fine_tuning", "validation", "test", "export")
 
 
 class Reporter:
@@ -43,14 +52,22 @@ class Reporter:
         self._seconds_per_picture: float | None = None
         self._ends_at: float | None = None
         self._begun: set[str] = set()
+        self._planned: dict[str, float] = {}
+        self._step = (0.0, 1.0)
+        self.name = ""  # of what is being trained, where there are several
 
-    def plan(self, pictures: dict[str, int], epochs: int) -> None:
+    def plan(self, pictures: dict[str, int]) -> None:
         """Take down how many pictures each phase looks at, for the time left."""
-        ahead = {phase: float(number) for phase, number in pictures.items()}
-        if epochs:
-            ahead["fine_tuning"] = epochs * (_TRAINING_COST * ahead["train"] + ahead["validation"])
-            ahead["validation"] *= 2  # both candidates
-        ahead["head"] = 0.0
+        self._planned = {"advice": 0.0, "head": 0.0, **{k: float(v) for k, v in pictures.items()}}
+        self._pictures = {phase: self._planned[phase] for phase in _ORDER if phase in self._planned}
+
+    def expect(self, fine_tunings: int, candidates: int, epochs: int = _EPOCHS) -> None:
+        """Take down how often the network will be trained and how many solutions are judged."""
+        ahead = dict(self._planned)
+        if fine_tunings:
+            once = _TRAINING_COST * ahead["train"] + ahead["validation"]
+            ahead["fine_tuning"] = fine_tunings * epochs * once
+        ahead["validation"] *= candidates
         self._pictures = {phase: ahead[phase] for phase in _ORDER if phase in ahead}
 
     def say(
@@ -76,23 +93,32 @@ class Reporter:
 
     def counter(self, phase: str) -> Callable[[int, int], None]:
         """Return a function of (done, total) for a phase that goes through pictures."""
-        return lambda done, total: self.say(phase, done, total, _WORDS[phase])
+        return lambda done, total: self.say(phase, done, total, self._named(_WORDS[phase]))
 
     def search(self, step: SearchStep) -> None:
         """Tell of one strength of the linear classifier that was tried."""
         self.run.event("search", **vars(step))
-        self.say("head", step.step, step.total, _WORDS["head"])
+        self.say("head", step.step, step.total, self._named(_WORDS["head"]))
 
     def training(self, progress: Progress) -> None:
         """Tell of one training step."""
         done = (progress.epoch - 1) * progress.steps + progress.step
         words = f"Training, epoch {progress.epoch} of at most {progress.epochs}"
         total = progress.epochs * progress.steps
-        self.say("fine_tuning", done, total, words, progress.seconds_left)
+        self._step = (done, total)
+        self.say("fine_tuning", done, total, self._named(words), progress.seconds_left)
+
+    def viewing(self, done: int, total: int) -> None:
+        """Tell of pictures that pass through the part of the network that stays as it is."""
+        words = f"Preparing for the next epoch: {done} of {total} pictures"
+        self.say("fine_tuning", *self._step, self._named(words))
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Tell of one finished epoch."""
         self.run.event("epoch", **row)
+
+    def _named(self, words: str) -> str:
+        return f"{self.name}: {words}" if self.name else words
 
     def stop_wanted(self) -> bool:
         """Whether the user has asked to stop."""

@@ -109,4 +109,5 @@ def _parents(operation: Any) -> list[Any]:
     if isinstance(operation, keras.layers.InputLayer):
         return []
     given = keras.tree.flatten(operation.input)
-    return [tensor._keras_history.operation for tensor in given if isinstance(tensor, keras.KerasTensor)]
+    tensors = [one for one in given if isinstance(one, keras.KerasTensor)]
+    return [one._keras_history.operation for one in tensors]  # pyright: ignore[reportAttributeAccessIssue]

@@ -6,16 +6,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from transfer import backbones, devices, evaluation, store
-from transfer.batches import TrainingBatches
+from transfer.evaluation import Report
 
 WARM_UP = 0.1  # share of the steps in which the rate rises from zero
 _EVALUATION_BATCH = 32
+_MEMORY = 0.7  # of the mean of the epochs' weights: how much of it is older than the last epoch
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,27 @@ class FitSettings:
     default_rate: float
     weight_decay: float
     deadline: float = math.inf  # in `time.monotonic()` seconds
+    averaging: bool = False  # judge the mean of the epochs' weights too
+
+
+class Batches(Protocol):
+    """What the model learns from, epoch by epoch."""
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        ...
+
+    def epoch(self, number: int) -> tf.data.Dataset:
+        """Return one epoch of (inputs, one-hot labels), the same for the same number."""
+        ...
 
 
 @dataclass(frozen=True)
 class Validation:
-    """The pictures that judge each epoch: resized uint8 [n, s, s, 3], class numbers [n]."""
+    """What judges each epoch: the model's inputs for the validation pictures, class numbers [n]."""
 
-    pictures: np.ndarray
+    inputs: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
 
@@ -66,7 +82,7 @@ class _State:
 
 def fit(
     model: keras.Model,
-    training: TrainingBatches,
+    training: Batches,
     validation: Validation,
     settings: FitSettings,
     checkpoint: Path,
@@ -86,11 +102,12 @@ def fit(
     optimizer = _compile(model, settings, settings.epochs * training.steps)
     predict = backbones.compiled(model, _EVALUATION_BATCH)
     variables = _variables(model, optimizer)
-    state, best = _restore(checkpoint, variables, model)
+    state, best, mean = _restore(checkpoint, variables, model)
     if not state.history:
         _judge(state, {"epoch": 0}, predict, validation)
         state.best_loss, best = state.history[0]["val_loss"], _values(model.trainable_variables)
-        _save(checkpoint, variables, state, best)
+        mean = best
+        _save(checkpoint, variables, state, best, mean)
     while state.stopped is None:
         watch = _Watch(settings, len(state.history), training.steps, on_progress, should_stop)
         row = _one_epoch(model, optimizer, training, watch)
@@ -98,14 +115,19 @@ def fit(
         if row["val_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = row["val_loss"], row["epoch"]
             best = _values(model.trainable_variables)
+        if settings.averaging:
+            mean = _averaged(mean, _values(model.trainable_variables))
+            row["mean_val_loss"] = _loss_of(mean, model, predict, validation)
+            if row["mean_val_loss"] < state.best_loss:
+                state.best_loss, state.best_epoch = row["mean_val_loss"], row["epoch"]
+                best = mean
         state.stopped = _reason_to_stop(state, row, settings, watch.out_of_time)
         if should_stop():
             state.stopped = "stopped"
-        _save(checkpoint, variables, state, best)
+        _save(checkpoint, variables, state, best, mean)
         if on_epoch:
             on_epoch(row)
-    for variable, value in zip(model.trainable_variables, best, strict=True):
-        variable.assign(value)
+    _assign(model.trainable_variables, best)
     return state.history, state.stopped
 
 
@@ -162,7 +184,7 @@ def _compile(
 def _one_epoch(
     model: keras.Model,
     optimizer: keras.optimizers.MultiOptimizer,
-    training: TrainingBatches,
+    training: Batches,
     watch: "_Watch",
 ) -> dict[str, Any]:
     """Train for one epoch and return its row, without the validation."""
@@ -201,13 +223,36 @@ def _judge(
     validation: Validation,
 ) -> None:
     """Add the validation loss and accuracy to the row, and the row to the history."""
-    parts = [
-        predict(validation.pictures[i : i + _EVALUATION_BATCH])
-        for i in range(0, len(validation.labels), _EVALUATION_BATCH)
-    ]
-    report = evaluation.evaluate(np.concatenate(parts), validation.labels, validation.classes)
+    report = _report(predict, validation)
     row.update(phase="fine_tuning", val_loss=report.loss, val_accuracy=report.overall.accuracy)
     state.history.append(row)
+
+
+def _report(predict: Callable[[np.ndarray], np.ndarray], validation: Validation) -> Report:
+    parts = [
+        predict(validation.inputs[i : i + _EVALUATION_BATCH])
+        for i in range(0, len(validation.labels), _EVALUATION_BATCH)
+    ]
+    return evaluation.evaluate(np.concatenate(parts), validation.labels, validation.classes)
+
+
+def _averaged(mean: list[np.ndarray], now: list[np.ndarray]) -> list[np.ndarray]:
+    """Return the running mean of the epochs' weights, the last ones counting most."""
+    return [_MEMORY * old + (1 - _MEMORY) * new for old, new in zip(mean, now, strict=True)]
+
+
+def _loss_of(
+    values: list[np.ndarray],
+    model: keras.Model,
+    predict: Callable[[np.ndarray], np.ndarray],
+    validation: Validation,
+) -> float:
+    """Return the validation loss of the model with other weights, and give it back its own."""
+    own = _values(model.trainable_variables)
+    _assign(model.trainable_variables, values)
+    loss = _report(predict, validation).loss
+    _assign(model.trainable_variables, own)
+    return loss
 
 
 def _reason_to_stop(
@@ -232,12 +277,22 @@ def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
+def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
 def _save(
-    checkpoint: Path, variables: list[keras.Variable], state: _State, best: list[np.ndarray]
+    checkpoint: Path,
+    variables: list[keras.Variable],
+    state: _State,
+    best: list[np.ndarray],
+    mean: list[np.ndarray],
 ) -> None:
     """Write one file, whole or not at all."""
     arrays = {f"now{i}": value for i, value in enumerate(_values(variables))}
     arrays |= {f"best{i}": value for i, value in enumerate(best)}
+    arrays |= {f"mean{i}": value for i, value in enumerate(mean)}
     arrays["state"] = np.frombuffer(json.dumps(vars(state)).encode(), np.uint8)
     with store.replacing(_file(checkpoint)) as partial:
         np.savez(partial, allow_pickle=False, **arrays)
@@ -245,16 +300,18 @@ def _save(
 
 def _restore(
     checkpoint: Path, variables: list[keras.Variable], model: keras.Model
-) -> tuple[_State, list[np.ndarray]]:
-    """Return the kept state and best weights; a new state where there is no checkpoint."""
+) -> tuple[_State, list[np.ndarray], list[np.ndarray]]:
+    """Return the kept state, best and mean weights; a new state where there is no checkpoint."""
     try:
         with np.load(_file(checkpoint), allow_pickle=False) as kept:
             state = _State(**json.loads(kept["state"].tobytes()))
             for i, variable in enumerate(variables):
                 variable.assign(kept[f"now{i}"])
-            return state, [kept[f"best{i}"] for i in range(len(model.trainable_variables))]
+            trained = range(len(model.trainable_variables))
+            best, mean = ([kept[f"{name}{i}"] for i in trained] for name in ("best", "mean"))
+            return state, best, mean
     except FileNotFoundError:
-        return _State(), []
+        return _State(), [], []
 
 
 def _file(checkpoint: Path) -> Path:

@@ -12,7 +12,9 @@ from transfer.backbones import Backbone
 from transfer.config import RunConfig
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
+from transfer.features import Features
 from transfer.linear import SearchStep
+from transfer.pooling import Block
 from transfer.runs import Run
 from transfer.training import Progress
 
@@ -21,9 +23,9 @@ from transfer.training import Progress
 class Task:
     """One training problem, ready to be solved.
 
-    `labels` are class numbers [len(index.pictures)]; `features` the backbone's pooled outputs, in
-    the same order (rows of pictures outside the split are not filled). `deadline` is in
-    `time.monotonic()` seconds.
+    `labels` are class numbers [len(index.pictures)]; `features` the pooled stages of the training
+    and validation pictures. `mirror` and `turn` say what may be done to a picture without changing
+    its class. `deadline` is in `time.monotonic()` seconds.
     """
 
     config: RunConfig
@@ -32,16 +34,33 @@ class Task:
     split: Split
     labels: np.ndarray
     backbone: Backbone
-    features: np.ndarray
+    features: Features
     deadline: float
+    mirror: bool = True
+    turn: bool = False
     on_progress: Callable[[Progress], None] | None = None
     on_search: Callable[[SearchStep], None] | None = None
     on_epoch: Callable[[dict[str, Any]], None] | None = None
+    on_view: Callable[[int, int], None] | None = None
     should_stop: Callable[[], bool] = lambda: False
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.index.classes)
 
     def paths(self, positions: tuple[int, ...]) -> list[Path]:
         """Return the files of these pictures."""
         return [self.index.path(self.index.pictures[i]) for i in positions]
+
+    def of(self, block: Block, positions: tuple[int, ...]) -> np.ndarray:
+        """Return the features of one block, float16 [len(positions), block.width]."""
+        return self.features.of(block, positions)
+
+    def groups(self, positions: tuple[int, ...]) -> np.ndarray:
+        """Return content ids [n]: equal pictures have equal ones."""
+        contents = [self.index.pictures[i].sha256 for i in positions]
+        return np.unique(contents, return_inverse=True)[1]
 
 
 @dataclass(frozen=True)

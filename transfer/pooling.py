@@ -1,0 +1,79 @@
+"""What is kept of each stage: its mean over the picture, and for the last ones over 2x2 parts too.
+
+The 2x2 means keep some of the layout. Head2Toe (arXiv 2201.03529) reads
+stages side by side too.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+
+from transfer import stages
+from transfer.stages import Stage
+
+GRID_STAGES = 2  # so many of the last stages are kept as 2x2 means too
+
+
+@dataclass(frozen=True)
+class Block:
+    """Neighbouring columns of a picture's vector: one stage, pooled in one way."""
+
+    stage: Stage
+    kind: Literal["mean", "grid"]
+    start: int
+
+    @property
+    def width(self) -> int:
+        """Columns: the stage's channels, four times for a grid."""
+        return self.stage.channels * (4 if self.kind == "grid" else 1)
+
+    @property
+    def columns(self) -> slice:
+        """Where in the vector they stand."""
+        return slice(self.start, self.start + self.width)
+
+    @property
+    def name(self) -> str:
+        """A short name, unique within a network: 'stage 4, 2x2'."""
+        return f"stage {self.stage.number}" + (", 2x2" if self.kind == "grid" else "")
+
+
+def blocks(network: keras.Model) -> tuple[Block, ...]:
+    """Return the blocks of a network's vector: the means from generic to specific, then the grids.
+
+    The last block of kind "mean" is the finished network's impression (`top`).
+    """
+    found = stages.find(network)
+    wanted = [(stage, "mean") for stage in found]
+    wanted += [(stage, "grid") for stage in found[-GRID_STAGES:]]
+    made: list[Block] = []
+    for stage, kind in wanted:
+        start = made[-1].columns.stop if made else 0
+        made.append(Block(stage, kind, start))  # pyright: ignore[reportArgumentType]
+    return tuple(made)
+
+
+def means(every: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Return one block a stage, from generic to specific."""
+    return tuple(block for block in every if block.kind == "mean")
+
+
+def top(every: tuple[Block, ...]) -> Block:
+    """Return the block of the finished network."""
+    return means(every)[-1]
+
+
+def pooled(block: Block) -> Any:
+    """Return the tensor [n, width] of a block, within the graph of its network."""
+    tensor = block.stage.tensor
+    if block.kind == "mean":
+        return keras.layers.GlobalAveragePooling2D(name=f"pool_{block.stage.number}")(tensor)
+    height, width = int(tensor.shape[1]), int(tensor.shape[2])
+    parts = []
+    for row, rows in enumerate(((0, height // 2), (height // 2, 0))):
+        for column, columns in enumerate(((0, width // 2), (width // 2, 0))):
+            name = f"{block.stage.number}_{row}{column}"
+            part = keras.layers.Cropping2D((rows, columns), name=f"part_{name}")(tensor)
+            parts.append(keras.layers.GlobalAveragePooling2D(name=f"pool_{name}")(part))
+    return keras.layers.Concatenate(name=f"grid_{block.stage.number}")(parts)

@@ -1,0 +1,125 @@
+"""Train the upper part of a network: the head first, then the layers from one stage on.
+
+The head is the linear one in closed form (LP-FT, arXiv 2202.10054). BatchNormalization stays
+frozen, rates warm up and fall by a cosine, the epoch with the lowest validation loss is kept.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import keras
+import numpy as np
+
+from transfer import backbones, batches, boundary, pooling, runtimes, training
+from transfer.augmentation import Augmentation
+from transfer.backbones import Halves
+from transfer.batches import TrainingBatches
+from transfer.boundary import BoundaryBatches, Lower
+from transfer.strategies import heads
+from transfer.strategies import plan as planning
+from transfer.strategies.base import Task, Trained
+from transfer.training import Batches, FitSettings, Validation
+
+_SAMPLES = 16  # pictures by which a fast runtime is compared with Keras
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How much is trained, and for how long: epochs, but neither fewer nor more steps than these.
+
+    `frozen_level` is the last level that stays as it is (see `plan.plan`).
+    """
+
+    strategy: str
+    frozen_level: int
+    epochs: int
+    least_steps: int
+    most_steps: int
+    patience: int
+    augmentation: Literal["light", "strong"]
+    averaging: bool
+
+    def epochs_of(self, steps: int) -> int:
+        """Return the number of epochs of so many steps each."""
+        least, most = -(-self.least_steps // steps), max(1, self.most_steps // steps)
+        return min(max(self.epochs, least), most)
+
+
+def train(task: Task, policy: Policy) -> Trained:
+    """Solve the task by fine-tuning as the policy says."""
+    config, folder = task.config, task.run.checkpoint_folder / policy.strategy
+    block = pooling.top(task.features.blocks)
+    head = heads.probe(task, block).head
+    # A network of its own: the linear classifiers need the pretrained weights as they are.
+    pretrained = task.backbone
+    own = backbones.load(pretrained.spec, pretrained.image_size, pretrained.weights_path)
+    chosen = planning.plan(own.network, policy.frozen_level)
+    parts = backbones.halves(own, chosen.cut, head, config.dropout)
+    planning.freeze(own, chosen)
+    rates, default_rate = planning.rates(own, chosen, config.learning_rate)
+    source = _pictures(task, policy)
+    model, learned, judged = _inputs(task, parts, source, folder / "views")
+    settings = FitSettings(
+        epochs=config.epochs or policy.epochs_of(source.steps),
+        patience=config.patience or policy.patience,
+        rates=rates,
+        default_rate=default_rate,
+        weight_decay=config.weight_decay,
+        deadline=task.deadline,
+        averaging=policy.averaging,
+    )
+    history, ended = training.fit(
+        model,
+        learned,
+        judged,
+        settings,
+        folder,
+        task.on_progress,
+        task.on_epoch,
+        task.should_stop,
+    )
+    shutil.rmtree(folder / "views", ignore_errors=True)
+    rows = (heads.history_row(task, head, (block,)), *history)
+    return Trained(policy.strategy, backbones.classifier(parts.whole), rows, ended)
+
+
+def _pictures(task: Task, policy: Policy) -> TrainingBatches:
+    config, train = task.config, task.split.train
+    return TrainingBatches(
+        task.paths(train),
+        task.labels[np.asarray(train)],
+        task.num_classes,
+        config.image_size,
+        config.batch_size,
+        config.seed,
+        Augmentation(level=policy.augmentation, mirror=task.mirror, turn=task.turn),
+    )
+
+
+def _inputs(
+    task: Task, parts: Halves, source: TrainingBatches, folder: Path
+) -> tuple[keras.Model, Batches, Validation]:
+    """Return what is trained, on what, and what judges it: behind the cut where disk allows."""
+    labels = task.labels[np.asarray(task.split.val)]
+    paths, size = task.paths(task.split.val), task.config.image_size
+    height, width, channels = (int(side) for side in parts.lower.output.shape[1:])
+    shape = (height, width, channels)
+    count = boundary.views(shape, source.pictures, folder)
+    if not count:
+        data = batches.pictures(paths, size, _BATCH).as_numpy_iterator()
+        plain = np.concatenate(list(data))
+        return parts.whole, source, Validation(plain, labels, task.index.classes)
+    samples = next(iter(batches.pictures(paths[:_SAMPLES], size, _SAMPLES))).numpy()
+    lower = Lower(runtimes.fastest(parts.lower, samples), shape)
+    told = _counter(task, source.pictures)
+    plain = boundary.plain(lower, paths, size, folder / "validation.npy", told)
+    learned = BoundaryBatches(source, lower, count, folder, told)
+    return parts.upper, learned, Validation(plain, labels, task.index.classes)
+
+
+def _counter(task: Task, total: int) -> Callable[[int], None]:
+    return lambda done: task.on_view(min(done, total), total) if task.on_view else None

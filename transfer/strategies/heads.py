@@ -1,0 +1,58 @@
+"""The linear heads that the strategies share: one block or several, as one layer of the model."""
+
+import numpy as np
+
+from transfer import backbones, evaluation, linear
+from transfer.linear import LinearHead, Probe
+from transfer.pooling import Block
+from transfer.strategies.base import Task
+
+
+def probe(task: Task, block: Block, tell: bool = False) -> Probe:
+    """Return the head of one block, fitted on the training pictures."""
+    train = task.split.train
+    return linear.probe(
+        task.of(block, train),
+        task.labels[np.asarray(train)],
+        task.num_classes,
+        task.groups(train),
+        task.on_search if tell else None,
+    )
+
+
+def refitted(task: Task, block: Block, like: LinearHead) -> LinearHead:
+    """Return the head of one block at the same strength, fitted on validation pictures too."""
+    positions = task.split.train + task.split.val
+    labels = task.labels[np.asarray(positions)]
+    return linear.fit(task.of(block, positions), labels, task.num_classes, like)
+
+
+def joined(heads: list[LinearHead], weights: np.ndarray, temperature: float = 1.0) -> LinearHead:
+    """Return one head for blocks side by side: the weighted mean of the heads' logits."""
+    scaled = weights * temperature
+    return LinearHead(
+        kernel=np.concatenate([w * head.kernel for w, head in zip(scaled, heads, strict=True)]),
+        bias=np.sum([w * head.bias for w, head in zip(scaled, heads, strict=True)], axis=0),
+        strength=float(np.average([head.strength for head in heads], weights=weights)),
+        temperature=temperature,
+        loss=float("nan"),
+    )
+
+
+def model(task: Task, head: LinearHead, blocks: tuple[Block, ...]) -> "backbones.keras.Model":
+    """Return the whole classifier: pictures in, probabilities out."""
+    return backbones.classifier(backbones.with_head(task.backbone, head, blocks))
+
+
+def history_row(
+    task: Task, head: LinearHead, blocks: tuple[Block, ...]
+) -> dict[str, float | int | str]:
+    """Return the one row of the head phase: losses and accuracies on both parts."""
+    row: dict[str, float | int | str] = {"phase": "head", "epoch": 0}
+    for prefix, positions in (("", task.split.train), ("val_", task.split.val)):
+        features = [task.of(block, positions).astype(np.float32) for block in blocks]
+        answers = head.probabilities(np.concatenate(features, axis=1))
+        labels = task.labels[np.asarray(positions)]
+        report = evaluation.evaluate(answers, labels, task.index.classes)
+        row[f"{prefix}loss"], row[f"{prefix}accuracy"] = report.loss, report.overall.accuracy
+    return row

@@ -1,0 +1,48 @@
+"""Listen to several stages: a linear classifier on each, and those that go together answer."""
+
+import numpy as np
+
+from transfer import linear, selection
+from transfer.linear import LinearHead
+from transfer.strategies import heads
+from transfer.strategies.base import Task, Trained
+
+_LEAST_WEIGHT = 0.02  # members below it would cost more than they say
+
+
+def train(task: Task) -> Trained:
+    """Fit a ridge classifier on each block and join those that `selection` weights.
+
+    The mean of linear classifiers' logits is again linear in the blocks side by side, so the model
+    has one head. Its temperature is fitted to what the members say of pictures they left out.
+    """
+    probes = [heads.probe(task, block) for block in task.features.blocks]
+    labels = task.labels[np.asarray(task.split.train)]
+    weights = selection.weights([one.held_out for one in probes], labels, task.config.seed)
+    weights = np.where(weights >= _LEAST_WEIGHT, weights, 0.0)
+    weights /= weights.sum()
+    logits = sum(w * selection.logit(p.held_out) for w, p in zip(weights, probes, strict=True))
+    temperature = linear.temperature(np.asarray(logits), labels)
+    used = [i for i, weight in enumerate(weights) if weight > 0]
+    blocks = tuple(task.features.blocks[i] for i in used)
+    members = [probes[i].head for i in used]
+    task.run.event(
+        "stages",
+        weights={b.name: round(float(weights[i]), 4) for b, i in zip(blocks, used, strict=True)},
+    )
+
+    def joined(some: list[LinearHead]) -> LinearHead:
+        return heads.joined(some, weights[used], temperature)
+
+    def refit() -> "heads.backbones.keras.Model":
+        again = [heads.refitted(task, b, m) for b, m in zip(blocks, members, strict=True)]
+        return heads.model(task, joined(again), blocks)
+
+    head = joined(members)
+    return Trained(
+        strategy="linear_stages",
+        model=heads.model(task, head, blocks),
+        history=(heads.history_row(task, head, blocks),),
+        ended="closed form",
+        refit=refit,
+    )
