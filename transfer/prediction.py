@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from transfer import backbones, batches, imaging
+from transfer import batches, imaging, runtimes
 from transfer.dataset.decode import decode
 from transfer.runs import Run
 
@@ -43,7 +43,7 @@ def probabilities(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Return probabilities float32 [n, classes] for stored pictures (see `dataset.library`)."""
-    predict = backbones.compiled(classifier.model, _BATCH)
+    predict = runtimes.frozen(classifier.model, _BATCH)
     parts = []
     for batch in batches.pictures(paths, classifier.image_size, _BATCH).as_numpy_iterator():
         parts.append(predict(batch))
@@ -58,7 +58,7 @@ def predict_files(classifier: Classifier, files: Sequence[Path]) -> np.ndarray:
     Raises:
         DataError: a file is missing or is not a picture.
     """
-    predict = backbones.compiled(classifier.model, _BATCH)
+    predict = runtimes.frozen(classifier.model, _BATCH)
     parts = []
     for start in range(0, len(files), _BATCH):
         batch = [_resized(file, classifier.image_size) for file in files[start : start + _BATCH]]

@@ -1,0 +1,102 @@
+"""Choose the runtime and the precision: only what agrees with Keras, and of that the fastest."""
+
+import time
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from transfer import devices
+from transfer.runtimes import graphs, vino
+from transfer.runtimes.base import Extractor, Outputs, least_cosine
+from transfer.runtimes.graphs import KerasExtractor
+
+LEAST_COSINE = 0.999  # of each picture's outputs, flattened, with those of Keras
+_LEAST_GAIN = 1.2  # half precision has to be so much faster
+_TIMING = 0.5  # seconds to find that out
+
+
+def fastest(
+    model: keras.Model, samples: np.ndarray, log: Callable[[str], None] | None = None
+) -> Extractor:
+    """Return the fastest way to compute the model's outputs that agrees with Keras.
+
+    Args:
+        model: maps RGB pictures [n, size, size, 3] in 0-255 to one or several outputs. Its weights
+            are read now; whether later changes are seen is not defined.
+        samples: 8-32 real pictures, uint8 [k, size, size, 3], on which outputs are compared.
+        log: told why TensorFlow has to do what OpenVINO would do faster.
+    """
+    if keras.backend.backend() == "tensorflow" and devices.has_accelerator():
+        return _on_accelerator(model, samples)
+    if keras.backend.backend() == "tensorflow":
+        try:
+            return _on_cpu(model, samples)
+        except ImportError:
+            reason = "OpenVINO is not installed"
+        except Exception as error:  # what a foreign compiler cannot take has no kind of its own
+            first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            reason = f"OpenVINO cannot be used for this network ({first})"
+        if log:
+            log(f"{reason}. TensorFlow computes instead: slower, with the same results.")
+    return KerasExtractor(graphs.constant(model, samples.shape[1:]))
+
+
+def _on_cpu(model: keras.Model, samples: np.ndarray) -> Extractor:
+    converted = vino.convert(model, samples.shape[1:])
+    plain, expected = converted.compiled("float32"), graphs.eager(model)(samples)
+    cosine = least_cosine(expected, plain(samples))
+    if not cosine > LEAST_COSINE:
+        raise ValueError(f"its outputs have a cosine of {cosine:.4f} with those of Keras")
+    # Trying half precision took 0.2-0.6 s on a CPU with bfloat16, and ResNet50, ConvNeXtTiny and
+    # builtin became 1.7-1.8 times as fast. MobileNets do not agree (cosine 0.986-0.997).
+    half = converted.half
+    return _better(plain, lambda: converted.compiled(half), expected, samples) if half else plain
+
+
+def _on_accelerator(model: keras.Model, samples: np.ndarray) -> Extractor:
+    plain = KerasExtractor(graphs.jitted(model), threads=2)  # one copies while one computes
+    try:
+        expected = plain(samples)
+    except tf.errors.OpError:  # XLA does not have an operation of the model
+        return KerasExtractor(graphs.constant(model, samples.shape[1:]), threads=2)
+
+    def half() -> Extractor:
+        return KerasExtractor(graphs.jitted(graphs.half_precision(model)), "float16", threads=2)
+
+    return _better(plain, half, expected, samples)
+
+
+def _better(
+    plain: Extractor, build: Callable[[], Extractor], expected: Outputs, samples: np.ndarray
+) -> Extractor:
+    """Return the extractor in half precision if it agrees with Keras and is faster, else `plain`.
+
+    What all pictures have in common hides errors in what tells them apart; so the differences from
+    the mean picture have to agree as well.
+    """
+    try:
+        half = build()
+        received = half(samples)
+    except Exception:  # as in `fastest`; and half precision can be done without
+        return plain
+    means = [values.mean(axis=0) for values in expected]
+    differences = (
+        tuple(values - mean for values, mean in zip(outputs, means, strict=True))
+        for outputs in (expected, received)
+    )
+    agrees = min(least_cosine(expected, received), least_cosine(*differences)) > LEAST_COSINE
+    return half if agrees and _gain(plain, half, samples) > _LEAST_GAIN else plain
+
+
+def _gain(plain: Extractor, other: Extractor, samples: np.ndarray) -> float:
+    """Return how many times as fast the other is: both warm, in turn, each at its best."""
+    best = {plain: np.inf, other: np.inf}
+    end = time.monotonic() + _TIMING
+    while np.inf in best.values() or time.monotonic() < end:
+        for extractor in best:
+            began = time.perf_counter()
+            extractor(samples)
+            best[extractor] = min(best[extractor], time.perf_counter() - began)
+    return float(best[plain] / best[other])
