@@ -29,6 +29,7 @@ _SIZE_DOUBT = 0.7  # doublings: how exactly the border is known
 # sets); five networks on four sets gave 0.08 to 0.12 and 0.22 to 0.28.
 SHIFT_BORDER = 0.14
 _SHIFT_DOUBT = 0.2  # natural logarithm
+_SHIFT_LEAST = 0.01  # less is chance; what chance explains is taken off, so it may even be 0
 # Effective number of directions of the last stage, for networks without BatchNorm: 32 to 69 and 9
 # to 26 on the same networks and sets. A weaker witness: it depends on the classes too.
 SPREAD_BORDER = 29.0
@@ -169,8 +170,9 @@ def _size(evidence: Evidence, slope: float) -> Axis:
 def _similarity(evidence: Evidence) -> tuple[Axis, float, float]:
     """Return the axis, and the best middle stage minus the last with its standard error."""
     if evidence.bn_shift is not None:
-        error = evidence.bn_shift_error / evidence.bn_shift
-        odds = math.log(evidence.bn_shift / SHIFT_BORDER) / math.hypot(_SHIFT_DOUBT, error)
+        moved = max(evidence.bn_shift, _SHIFT_LEAST)
+        doubt = math.hypot(_SHIFT_DOUBT, evidence.bn_shift_error / moved)
+        odds = math.log(moved / SHIFT_BORDER) / doubt
     else:
         odds = math.log(SPREAD_BORDER / evidence.spread) / _SPREAD_DOUBT
         odds = float(np.clip(odds, -_SPREAD_MOST, _SPREAD_MOST))
