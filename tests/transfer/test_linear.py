@@ -211,12 +211,15 @@ class TestTemperature:
         rng = np.random.default_rng(seed)
         labels = rng.integers(0, 4, 200)
         logits = scale * (rng.normal(size=(200, 4)) + 2 * np.eye(4)[labels])
-        factor = linear.temperature(logits, labels)
+        probabilities = linear.softmax(logits)
+        loss, factor = linear.calibrated(probabilities, labels)
+        assert loss <= -np.log(probabilities[np.arange(200), labels]).mean() + 1e-5
+        near = [linear.loss(linear.logit(probabilities), labels, factor * k) for k in (0.9, 1, 1.1)]
+        assert near[1] == pytest.approx(loss)
+        assert near[1] == min(near)
 
-        def loss(values: np.ndarray) -> float:
-            return float(-np.log(linear.softmax(values)[np.arange(200), labels]).mean())
-
-        assert loss(logits * factor) <= loss(logits) + 1e-5
-        assert loss(logits * factor) <= min(
-            loss(logits * factor * 1.1), loss(logits * factor / 1.1)
-        )
+    def test_one_answer_that_was_sure_and_wrong_is_bounded(self):
+        probabilities = np.tile([1.0, 0.0], (50, 1)).astype(np.float32)
+        loss, factor = linear.calibrated(probabilities, np.r_[1, np.zeros(49, int)])
+        assert np.isfinite(loss)
+        assert factor < 1  # it should have been less sure

@@ -19,8 +19,8 @@ def _members(per_class: int, skills: tuple[float, ...], seed: int = 0):
 
 
 def _loss(weights: np.ndarray, answers: list[np.ndarray], labels: np.ndarray) -> float:
-    together = sum(w * selection.logit(one) for w, one in zip(weights, answers, strict=True))
-    return selection.loss(np.asarray(together), labels)
+    together = sum(w * linear.logit(one) for w, one in zip(weights, answers, strict=True))
+    return linear.loss(np.asarray(together), labels)
 
 
 def test_few_pictures_are_averaged_and_more_are_chosen_by():
@@ -52,7 +52,7 @@ def test_together_they_beat_the_worst_and_on_new_pictures_the_average(seed):
     skills = (2.5, 2.0, 0.3, 0.0, 0.0)
     answers, labels = _members(100, skills, seed)
     chosen = selection.weights(answers, labels, seed)
-    alone = [selection.loss(selection.logit(one), labels) for one in answers]
+    alone = [linear.loss(linear.logit(one), labels) for one in answers]
     assert _loss(chosen, answers, labels) < max(alone)
     fresh, truth = _members(100, skills, seed + 100)
     average = np.full(len(fresh), 1 / len(fresh))
@@ -61,7 +61,7 @@ def test_together_they_beat_the_worst_and_on_new_pictures_the_average(seed):
 
 def test_members_that_help_each_other_do_better_than_the_best():
     answers, labels = _members(100, (1.5, 1.5, 1.5))
-    alone = [selection.loss(selection.logit(one), labels) for one in answers]
+    alone = [linear.loss(linear.logit(one), labels) for one in answers]
     assert _loss(selection.weights(answers, labels, 0), answers, labels) < min(alone)
 
 
@@ -76,14 +76,14 @@ def test_a_member_that_is_sure_and_wrong_is_bounded():
     answers, labels = _members(50, (2.0, 2.0))
     wrong = np.eye(CLASSES)[(labels + 1) % CLASSES]  # probability 0 for what is there
     chosen = selection.weights([*answers, wrong], labels, seed=0)
-    assert np.isfinite(selection.logit(wrong)).all()
+    assert np.isfinite(linear.logit(wrong)).all()
     assert chosen[2] < min(chosen[:2])
 
 
 def test_the_loss_is_the_mean_negative_log_likelihood():
     answers, labels = _members(10, (1.0,))
     expected = -np.log(answers[0][np.arange(len(labels)), labels]).mean()
-    assert selection.loss(selection.logit(answers[0]), labels) == pytest.approx(expected, abs=1e-6)
+    assert linear.loss(linear.logit(answers[0]), labels) == pytest.approx(expected, abs=1e-6)
     # Rows may be shifted at will: they are logits.
-    shifted = selection.logit(answers[0]) + np.arange(len(labels))[:, None]
-    assert selection.loss(shifted, labels) == pytest.approx(expected, abs=1e-6)
+    shifted = linear.logit(answers[0]) + np.arange(len(labels))[:, None]
+    assert linear.loss(shifted, labels) == pytest.approx(expected, abs=1e-6)
