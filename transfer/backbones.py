@@ -68,17 +68,21 @@ def vectors(backbone: Backbone, blocks: tuple[Block, ...] = ()) -> keras.Model:
     `blocks` stand side by side in the answer; none: the means of the last stage.
     """
     chosen = blocks or (pooling.top(backbone.blocks),)
-    return side_by_side(backbone, [pooling.pooled(block) for block in chosen])
+    read = reading(backbone, [pooling.pooled(block) for block in chosen])
+    if len(chosen) == 1:
+        return read
+    joined = keras.layers.Concatenate(name="stages")(read.outputs)
+    return keras.Model(read.input, joined, name="pooled_features")
 
 
-def side_by_side(backbone: Backbone, tensors: list[Any]) -> keras.Model:
-    """Return the model: resized RGB pictures (0-255) in, tensors [n, k] side by side out."""
+def reading(backbone: Backbone, tensors: list[Any]) -> keras.Model:
+    """Return the model: resized RGB pictures (0-255) in, these tensors of the network out."""
     size = backbone.image_size
-    joined = tensors[0] if len(tensors) == 1 else keras.layers.Concatenate(name="joined")(tensors)
-    read = keras.Model(backbone.network.input, joined, name="within")
+    within = keras.Model(backbone.network.input, tensors, name="within")
     inputs = keras.Input((size, size, 3), dtype="float32", name="pictures")
-    outputs = read(_preprocess(inputs, backbone.spec.preprocessing))
-    return keras.Model(inputs, outputs, name="pooled_features")
+    outputs = within(_preprocess(inputs, backbone.spec.preprocessing))
+    one = outputs[0] if isinstance(outputs, list | tuple) and len(outputs) == 1 else outputs
+    return keras.Model(inputs, one, name="pooled_features")
 
 
 def with_head(

@@ -90,13 +90,14 @@ class BoundaryBatches:
                 rows = [kept[v][i] for v, i in zip(drawn[chosen], chosen, strict=True)]
                 yield np.stack(rows).astype(np.float32), self._source.targets(chosen)
 
-        return tf.data.Dataset.from_generator(
+        data = tf.data.Dataset.from_generator(
             rows,
             output_signature=(
                 tf.TensorSpec((None, *self._lower.shape), tf.float32),
                 tf.TensorSpec((None, self._source.num_classes), tf.float32),
             ),
-        ).prefetch(4)
+        )
+        return data.apply(tf.data.experimental.assert_cardinality(self.steps)).prefetch(4)
 
     def _view(self, number: int) -> np.ndarray:
         data = self._source.in_order(number).as_numpy_iterator()

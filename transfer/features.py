@@ -144,12 +144,12 @@ def _computed(
     backbone: Backbone, pictures: _Pictures, log: Callable[[str], None] | None
 ) -> Iterator[tuple[range, np.ndarray]]:
     """Yield (which of the pictures, their vectors [n, width]) piece by piece."""
-    samples = next(pictures.batches(_SAMPLES))
-    extractor = runtimes.fastest(backbones.vectors(backbone, backbone.blocks), samples, log)
+    model = backbones.reading(backbone, [pooling.pooled(block) for block in backbone.blocks])
+    extractor = runtimes.fastest(model, next(pictures.batches(_SAMPLES)), log)
     rows: list[np.ndarray] = []
     start = 0
-    for (batch,) in extractor.stream(pictures.batches(BATCH)):
-        rows.append(batch)
+    for outputs in extractor.stream(pictures.batches(BATCH)):
+        rows.append(np.concatenate(outputs, axis=1))
         done = start + sum(map(len, rows))
         if len(rows) == _APPEND or done == len(pictures.positions):
             yield range(start, done), np.concatenate(rows)

@@ -23,6 +23,7 @@ _LARGE = 1500  # unknowns: above it, a factorisation a strength is faster than a
 _LARGE_STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03)
 _CHUNK = 4096  # rows that are taken to double precision at once
 _TEMPERATURES = (-2.0, 6.0)  # natural logarithms
+_FLOOR = 1e-6  # least probability that counts
 
 
 @dataclass(frozen=True)
@@ -115,23 +116,23 @@ def probe(
         for rows in together:
             left_out = np.linalg.lstsq(solver.block(strength, rows), residuals[rows], rcond=None)[0]
             scores[rows] = targets[rows] - left_out
-        loss, temperature = _calibrated(scores, labels)
+        held_loss, temperature = _calibrated(scores, labels)
         if on_step:
-            inside = _loss(targets - residuals, labels, temperature)
+            inside = loss(targets - residuals, labels, temperature)
             learned = (targets - residuals).argmax(axis=1) == labels
             held = scores.argmax(axis=1) == labels
-            row = (strength, inside, float(learned.mean()), loss, float(held.mean()))
+            row = (strength, inside, float(learned.mean()), held_loss, float(held.mean()))
             on_step(SearchStep(step, len(solver.strengths), *row))
         since += 1
-        if best is None or loss < best[0]:
-            best, since = (loss, strength, temperature, scores), 0
+        if best is None or held_loss < best[0]:
+            best, since = (held_loss, strength, temperature, scores), 0
         if since >= _GIVE_UP_AFTER:
             break
     if best is None:
         raise ValueError("expected at least one strength to try")
-    loss, strength, temperature, scores = best
+    best_loss, strength, temperature, scores = best
     head = _head(scaled, solver.weights(strength), targets, strength, temperature)
-    return Probe(replace(head, loss=loss), softmax(scores * temperature).astype(np.float32))
+    return Probe(replace(head, loss=best_loss), softmax(scores * temperature).astype(np.float32))
 
 
 def fit(features: np.ndarray, labels: np.ndarray, num_classes: int, like: LinearHead) -> LinearHead:
@@ -142,9 +143,27 @@ def fit(features: np.ndarray, labels: np.ndarray, num_classes: int, like: Linear
     return replace(head, loss=like.loss)
 
 
-def temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the factor of logits [n, classes] that makes the labels [n] most likely."""
-    return _calibrated(logits, labels)[1]
+def calibrated(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Return (loss in nats, temperature) of the factor of logits that makes the labels likeliest.
+
+    Args:
+        probabilities: [n, classes].
+        labels: class numbers [n].
+    """
+    return _calibrated(logit(probabilities), labels)
+
+
+def logit(probabilities: np.ndarray) -> np.ndarray:
+    """Return log probabilities, bounded."""
+    return np.log(np.maximum(probabilities, _FLOOR))
+
+
+def loss(logits: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> float:
+    """Return the mean negative log-likelihood of a softmax of logits [n, classes], in nats."""
+    scaled = logits * temperature
+    scaled -= scaled.max(axis=1, keepdims=True)
+    own = scaled[np.arange(len(labels)), labels]
+    return float((np.log(np.exp(scaled).sum(axis=1)) - own).mean())
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -337,19 +356,12 @@ def _head(
 def _calibrated(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Return (negative log-likelihood in nats, the temperature that makes it least)."""
     found = minimize_scalar(
-        lambda log: _loss(scores, labels, float(np.exp(log))),
+        lambda log: loss(scores, labels, float(np.exp(log))),
         bounds=_TEMPERATURES,
         method="bounded",
         options={"xatol": 1e-3},
     )
     return float(found.fun), float(np.exp(found.x))
-
-
-def _loss(scores: np.ndarray, labels: np.ndarray, temperature: float) -> float:
-    logits = scores * temperature
-    logits -= logits.max(axis=1, keepdims=True)
-    own = logits[np.arange(len(labels)), labels]
-    return float((np.log(np.exp(logits).sum(axis=1)) - own).mean())
 
 
 def _larger_groups(groups: np.ndarray | None) -> list[np.ndarray]:

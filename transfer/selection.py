@@ -2,12 +2,13 @@
 
 import numpy as np
 
+from transfer import linear
+
 GREEDY_FROM = 20  # pictures a class; with fewer, choosing costs more than it gains (plain average)
 _START = 2  # the best so many are in from the beginning, so that it is never one hard pick
 _BAGS = 8
 _ROUNDS = 30
 _MOST = 2000  # pictures that judge, at most
-_FLOOR = 1e-6  # least probability that counts
 
 
 def weights(answers: list[np.ndarray], labels: np.ndarray, seed: int) -> np.ndarray:
@@ -25,7 +26,7 @@ def weights(answers: list[np.ndarray], labels: np.ndarray, seed: int) -> np.ndar
         return np.full(len(answers), 1 / len(answers))
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(labels))[:_MOST]
-    logits = np.stack([logit(one[chosen]) for one in answers])
+    logits = np.stack([linear.logit(one[chosen]) for one in answers])
     truth = labels[chosen]
     total = np.zeros(len(answers))
     for _ in range(_BAGS):
@@ -34,27 +35,15 @@ def weights(answers: list[np.ndarray], labels: np.ndarray, seed: int) -> np.ndar
     return total / total.sum()
 
 
-def logit(probabilities: np.ndarray) -> np.ndarray:
-    """Return log probabilities, bounded."""
-    return np.log(np.maximum(probabilities, _FLOOR))
-
-
-def loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean negative log-likelihood of a softmax of logits [n, classes], in nats."""
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    own = shifted[np.arange(len(labels)), labels]
-    return float((np.log(np.exp(shifted).sum(axis=1)) - own).mean())
-
-
 def _greedy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return counts of one greedy selection from logits [members, n, classes]."""
-    alone = [loss(one, labels) for one in logits]
+    alone = [linear.loss(one, labels) for one in logits]
     counts = np.zeros(len(logits))
     counts[np.argsort(alone)[:_START]] = 1
     total = np.tensordot(counts, logits, 1)
-    best = loss(total / counts.sum(), labels)
+    best = linear.loss(total / counts.sum(), labels)
     for _ in range(_ROUNDS):
-        tried = [loss((total + one) / (counts.sum() + 1), labels) for one in logits]
+        tried = [linear.loss((total + one) / (counts.sum() + 1), labels) for one in logits]
         winner = int(np.argmin(tried))
         if tried[winner] >= best - 1e-5:
             break

@@ -31,10 +31,10 @@ def shift(backbone: Backbone, pictures: np.ndarray, seed: int) -> Shift | None:
     layers = _layers(backbone.network)
     if not layers:
         return None
-    model = backbones.side_by_side(backbone, [_mean(layer) for layer in layers])
+    model = backbones.reading(backbone, [_mean(layer) for layer in layers])
     batches = (pictures[i : i + _BATCH] for i in range(0, len(pictures), _BATCH))
     answers = runtimes.fastest(model, pictures[:_SAMPLES]).stream(batches)
-    means = np.concatenate([part for (part,) in answers])
+    means = np.concatenate([np.concatenate(parts, axis=1) for parts in answers])
     rng = np.random.default_rng(seed)
     draws = [rng.integers(0, len(means), len(means)) for _ in range(_RESAMPLED)]
     again = [_shift(layers, means[draw]) for draw in draws]

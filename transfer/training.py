@@ -12,8 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from transfer import backbones, devices, evaluation, store
-from transfer.evaluation import Report
+from transfer import backbones, devices, linear, store
 
 WARM_UP = 0.1  # share of the steps in which the rate rises from zero
 _EVALUATION_BATCH = 32
@@ -35,6 +34,7 @@ class FitSettings:
     weight_decay: float
     deadline: float = math.inf  # in `time.monotonic()` seconds
     averaging: bool = False  # judge the mean of the epochs' weights too
+    label_smoothing: float = 0.0
 
 
 class Batches(Protocol):
@@ -56,7 +56,6 @@ class Validation:
 
     inputs: np.ndarray
     labels: np.ndarray
-    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -173,8 +172,11 @@ def _compile(
     jit_compile = "auto" if devices.has_accelerator() else False
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.CategoricalCrossentropy(),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
+        metrics=[
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            keras.metrics.CategoricalCrossentropy(name="nll"),  # without the smoothing
+        ],
         jit_compile=jit_compile,  # pyright: ignore[reportArgumentType]
     )
     optimizer.build(model.trainable_variables)
@@ -193,7 +195,7 @@ def _one_epoch(
     result = model.fit(data, shuffle=False, verbose=silent, callbacks=[watch]).history
     return {
         "epoch": watch.epoch,
-        "loss": result["loss"][-1],
+        "loss": result["nll"][-1],
         "accuracy": result["accuracy"][-1],
         "learning_rate": float(optimizer.optimizers[0].learning_rate),
         "seconds": time.monotonic() - watch.started,
@@ -223,17 +225,24 @@ def _judge(
     validation: Validation,
 ) -> None:
     """Add the validation loss and accuracy to the row, and the row to the history."""
-    report = _report(predict, validation)
-    row.update(phase="fine_tuning", val_loss=report.loss, val_accuracy=report.overall.accuracy)
+    accuracy, loss = _validated(predict, validation)
+    row.update(phase="fine_tuning", val_loss=loss, val_accuracy=accuracy)
     state.history.append(row)
 
 
-def _report(predict: Callable[[np.ndarray], np.ndarray], validation: Validation) -> Report:
+def _validated(
+    predict: Callable[[np.ndarray], np.ndarray], validation: Validation
+) -> tuple[float, float]:
+    """Return (accuracy, negative log-likelihood in nats at the best temperature)."""
     parts = [
         predict(validation.inputs[i : i + _EVALUATION_BATCH])
         for i in range(0, len(validation.labels), _EVALUATION_BATCH)
     ]
-    return evaluation.evaluate(np.concatenate(parts), validation.labels, validation.classes)
+    answers = np.concatenate(parts)
+    # Smoothed labels leave a network too modest and overfitting too bold: that is put right at the
+    # end by one number, so it should not decide which epoch is best.
+    accuracy = float((answers.argmax(axis=1) == validation.labels).mean())
+    return accuracy, linear.calibrated(answers, validation.labels)[0]
 
 
 def _averaged(mean: list[np.ndarray], now: list[np.ndarray]) -> list[np.ndarray]:
@@ -250,7 +259,7 @@ def _loss_of(
     """Return the validation loss of the model with other weights, and give it back its own."""
     own = _values(model.trainable_variables)
     _assign(model.trainable_variables, values)
-    loss = _report(predict, validation).loss
+    loss = _validated(predict, validation)[1]
     _assign(model.trainable_variables, own)
     return loss
 

@@ -21,8 +21,8 @@ def train(task: Task) -> Trained:
     weights = selection.weights([one.held_out for one in probes], labels, task.config.seed)
     weights = np.where(weights >= _LEAST_WEIGHT, weights, 0.0)
     weights /= weights.sum()
-    logits = sum(w * selection.logit(p.held_out) for w, p in zip(weights, probes, strict=True))
-    temperature = linear.temperature(np.asarray(logits), labels)
+    logits = sum(w * linear.logit(p.held_out) for w, p in zip(weights, probes, strict=True))
+    _, temperature = linear.calibrated(linear.softmax(np.asarray(logits)), labels)
     used = [i for i, weight in enumerate(weights) if weight > 0]
     blocks = tuple(task.features.blocks[i] for i in used)
     members = [probes[i].head for i in used]

@@ -11,6 +11,7 @@ from transfer.stages import Stage
 
 _TOP_RATE = 1 / 10  # of the head's rate, as in the lectures
 _MIDDLE_RATE = 1 / 100
+_NARROW = 2  # times the fewest channels of a resolution: what is kept of each picture stays small
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Plan:
 
 
 def plan(network: keras.Model, frozen_level: int) -> Plan:
-    """Choose where training begins: the narrowest place that ends the frozen level.
+    """Choose where training begins: the last narrow place of the frozen level.
 
     Args:
         network: a backbone.
@@ -78,7 +79,8 @@ def _last_level_with_kernels(network: keras.Model, found: tuple[Stage, ...]) -> 
 
 def _end_of(level: int, found: tuple[Stage, ...], cuts: tuple[Stage, ...]) -> int:
     """Return the place after which the next level begins: a narrow one where all paths meet."""
-    narrow = [one for one in cuts if one.level == level]
-    if narrow:
-        return min(narrow, key=lambda one: (one.channels, -one.place)).place
+    same = [one for one in cuts if one.level == level]
+    if same:
+        least = min(one.channels for one in same)
+        return max(one.place for one in same if one.channels <= _NARROW * least)
     return max((one.place for one in found if one.level <= level), default=found[0].place)
