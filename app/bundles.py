@@ -33,7 +33,7 @@ from transfer.dataset.intake import Limits
 from transfer.errors import DataError
 from transfer.runs import Run
 
-FORMAT = 1
+FORMAT = 2  # 1: before there was an advice
 TRUST = (
     "A model is a program, not only figures. A run that comes in is looked through, but no look is"
     " a proof. Only bring in what comes from somebody you trust."
@@ -46,7 +46,7 @@ Bring it in on the page "Runs" of the app, as it is: do not unpack it.
 """
 _RUN_FILES = (
     "config.json", "about.json", "split.json", "history.json", "result.json", "versions.json",
-    "probe.json", "answers.npz", "model.keras", "events.jsonl",
+    "probe.json", "advice.json", "answers.npz", "model.keras", "events.jsonl",
 )  # fmt: skip
 _NEEDED = {f"run/{name}" for name in ("config.json", "split.json", "result.json", "model.keras")}
 _IDENTITY = ("config.json", "split.json", "answers.npz", "model.keras")  # equal: the same run

@@ -17,15 +17,19 @@ _HEIGHT = 260
 
 @dataclass(frozen=True)
 class Axis:
-    """The horizontal axis: the field of the rows, its title, and whether it is logarithmic."""
+    """The horizontal axis: the field of the rows, its title, whether it is logarithmic.
+
+    A `falling` one has its largest values at the left.
+    """
 
     field: str
     title: str
     logarithmic: bool = False
+    falling: bool = False
 
 
 EPOCHS = Axis("epoch", "epoch (once through all training pictures)")
-STRENGTHS = Axis("strength", "freedom of the classifier (C): more to the right", True)
+STRENGTHS = Axis("strength", "penalty on the classifier: less of it to the right", True, True)
 
 
 def epochs(events: Iterable[Row]) -> list[Row]:
@@ -35,6 +39,25 @@ def epochs(events: Iterable[Row]) -> list[Row]:
     """
     rows = {row["epoch"]: row for row in events if row["event"] == "epoch"}
     return [rows[number] for number in sorted(rows)]
+
+
+def last_tuning(events: Sequence[Row]) -> tuple[int, list[Row]]:
+    """Return what was told of the last fine-tuning, and how many came before it.
+
+    A run that tries all ways fine-tunes twice; each ends with what it is as a candidate, which a
+    restarted process may tell again.
+    """
+    parts: list[list[Row]] = [[]]
+    ended: set[str] = set()
+    for row in events:
+        parts[-1].append(row)
+        way = str(row.get("strategy")) if row["event"] == "candidate" else ""
+        if way.startswith("finetune") and way not in ended:
+            ended.add(way)
+            parts.append([])
+    told = [i for i, part in enumerate(parts) if any(row["event"] == "epoch" for row in part)]
+    number = told[-1] if told else 0
+    return number, parts[number]
 
 
 def searched(events: Iterable[Row]) -> list[Row]:
@@ -62,7 +85,10 @@ def curves(rows: Sequence[Row], quantity: str, axis: Axis, theme: str) -> dict[s
     ]
     x: dict[str, Any] = {"field": "x", "type": "quantitative", "title": axis.title}
     if axis.logarithmic:
-        x |= {"scale": {"type": "log"}, "axis": {"tickCount": 5, "format": "~g", "grid": False}}
+        x |= {
+            "scale": {"type": "log", "reverse": axis.falling},
+            "axis": {"tickCount": 5, "format": "~g", "grid": False},
+        }
     else:
         most = max([int(row[axis.field]) for row in rows], default=1)
         x |= {

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from app import datasets, figures, overview, verdicts, words, workshop
+from app import datasets, figures, overview, verdicts, ways, words, workshop
 from app.figures import Answer, Figures
 from transfer.runs import Run
 
@@ -19,9 +19,17 @@ _LABELS = {
     "budget": "Time limit",
     "seed": "Seed (decides who is in the test)",
     "horizontal_flip": "Pictures mirrored",
+    "quarter_turns": "Pictures turned",
     "learning_rate": "Learning rate",
     "batch_size": "Pictures a step",
     "patience": "Rounds without gain before it stops",
+}
+_LEFT_OPEN = {
+    "budget": "no limit",
+    "epochs": "as needed",
+    "patience": "as usual for the way of learning",
+    "horizontal_flip": "as measured",
+    "quarter_turns": "as measured",
 }
 
 
@@ -191,11 +199,11 @@ def _label(key: str) -> str:
 
 def _value(key: str, value: Any) -> str:
     if value is None:
-        return "no limit" if key == "budget" else "unknown"
+        return _LEFT_OPEN.get(key, "unknown")
     special = {
         "dataset": datasets.name,
         "backbone": overview.network,
-        "strategy": overview.strategy,
+        "strategy": ways.named,
         "budget": lambda seconds: words.duration(seconds).removeprefix("about "),
         "image_size": lambda pixels: f"{pixels} x {pixels} pixels",
     }

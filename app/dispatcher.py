@@ -30,6 +30,10 @@ COMMANDS: Commands = {
         *(str((store.home() / "runs" / target).absolute()), "--json"),
     ],
     "import": lambda target: [sys.executable, "-m", "app.importing", target],
+    "advise": lambda target: [
+        *(sys.executable, "-m", "transfer", "measure"),
+        *(str((store.home() / "advice" / target).absolute()), "--json"),
+    ],
 }
 ATTEMPTS = 3
 INTERVAL = 0.3  # seconds between two looks at the queue
@@ -37,7 +41,10 @@ IDLE = 15.0  # seconds without a web server after which an idle dispatcher leave
 KEEP_FILES = 30 * 24 * 3600.0
 _CLEANING_INTERVAL = 3600.0
 _TAIL = 1 << 20  # bytes; the last line of a job's output is far shorter
-_WORK = {"train": "The training", "import": "Taking in the pictures"}
+_WORK = {"train": "The training", "import": "Taking in the pictures", "advise": "The measuring"}
+# Kinds that share their slots; the first goes first. Somebody sits before the page and waits for an
+# advice, which takes a minute; whoever starts a training comes back later.
+_LANES: Sequence[Sequence[jobs.Kind]] = (("advise", "train"), ("import",))
 
 
 class Dispatcher:
@@ -45,14 +52,14 @@ class Dispatcher:
 
     Args:
         commands: For each kind of job, from its target to the command that does it.
-        gpus: One training at a time runs on each. Default: those of the machine. Without any, one
-            training at a time runs.
+        gpus: One training or measurement at a time runs on each. Default: those of the machine.
+            Without any, one at a time runs.
     """
 
     def __init__(self, commands: Commands = COMMANDS, gpus: Sequence[str] | None = None) -> None:
         self._commands = commands
         self._gpus = jobs.gpus() if gpus is None else list(gpus)
-        self._slots = {"train": self._gpus or ["cpu"], "import": ["import 1", "import 2"]}
+        self._slots = (self._gpus or ["cpu"], ["import 1", "import 2"])
         self._children: dict[int, tuple[Job, subprocess.Popen[bytes]]] = {}
         self._adopted: set[int] = set()
         self._cancelled: dict[int, float] = {}  # when it was first seen
@@ -66,8 +73,9 @@ class Dispatcher:
             if job.state == "cancelled":
                 self._insist(job)
         unended = jobs.unended()
-        for kind, slots in self._slots.items():
-            self._fill([job for job in unended if job.kind == kind], slots)
+        for kinds, slots in zip(_LANES, self._slots, strict=True):
+            lane = [job for kind in kinds for job in unended if job.kind == kind]
+            self._fill(lane, slots)
         return bool(unended)
 
     def _reap(self) -> None:
@@ -104,7 +112,7 @@ class Dispatcher:
             processes.end(jobs.file(job, "lock"), grace=0.1)
 
     def _fill(self, lane: list[Job], slots: Sequence[str]) -> None:
-        """Start what waits in a lane, oldest first, as long as a slot is free."""
+        """Start what waits in a lane, in its order, as long as a slot is free."""
         busy = [job for job in lane if job.state != "queued"]
         taken = {job.slot for job in busy}
         # A target whose cancelled process has not gone yet waits: two must not write one folder.

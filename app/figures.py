@@ -20,7 +20,7 @@ from transfer.runs import Run
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would reckon what begins like this
 
 # Strategies whose kept model, once chosen and measured, learns from the validation pictures too.
-REFITTED = ("linear_top",)
+REFITTED = ("linear_top", "linear_stages")
 
 _OLDER = (
     "This run is of an older version, which kept no answers of single pictures: train it again to"

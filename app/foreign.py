@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from app import datasets, shapes
+from app import datasets, measured, shapes, ways
 from app.shapes import EACH, SuspiciousError, expect, fits
 from transfer import store
 from transfer.config import RunConfig
@@ -49,7 +49,7 @@ _INITIALIZERS = ["GlorotUniform", "HeNormal", "Ones", "VarianceScaling", "Zeros"
 _TRAINING = [  # of fine-tuning; the network inside keeps how it was trained
     ("optimizers", "AdamW"), ("optimizers", "MultiOptimizer"), ("optimizers", "OptimizerMap"),
     ("optimizers.schedules", "CosineDecay"), ("losses", "CategoricalCrossentropy"),
-    ("metrics", "CategoricalAccuracy"),
+    ("metrics", "CategoricalAccuracy"), ("metrics", "CategoricalCrossentropy"),
 ]  # fmt: skip
 _CLASSES = {
     ("keras", "DTypePolicy"),
@@ -88,7 +88,15 @@ _RESULT = {
     "validation": _ACCURACY,
     "candidates": {EACH: _REPORT},
 }
-_EVENTS = {"phase": {"phase": str}, "epoch": {"epoch": int}, "search": {"strength": float}}
+_COMPARED = {
+    "strategy": str,
+    "validation": (_ACCURACY, None),
+    "test": (_ACCURACY, None),
+    "seconds": (float, None),
+    "note": (str, None),
+}
+_EVENTS = {"phase": {"phase": str}, "epoch": {"epoch": int}, "search": {"strength": float},
+           "stages": {"weights": {EACH: float}}}  # fmt: skip
 _FACTS = {
     "format": int,
     "run": str,
@@ -151,6 +159,8 @@ def check_run(run: Run, index: ImageIndex) -> None:
     pictures, classes = _learned(index)
     _check_result(result, config, pictures, classes)
     _check_split(run, pictures)
+    if (path := run.folder / "advice.json").is_file():
+        measured.parsed(shapes.read(path))
     for name, shape in (("history", [dict]), ("versions", dict), ("probe", dict), ("about", dict)):
         if (path := run.folder / f"{name}.json").is_file():
             shapes.check(shapes.read(path), shape, path.name)
@@ -235,6 +245,7 @@ def _check_result(result: Any, config: RunConfig, pictures: int, classes: list[s
         shapes.check(result, {"test": _ACCURACY, "test_report": _REPORT}, "result.json")
         reports.append(result["test_report"])
         shares += [result["test"], result["test_report"]]
+    shares += _check_comparison(result)
     expect(bool(classes) and result["classes"] == classes, "its classes are others")
     known = result["shipped"] in result["candidates"] and result["image_size"] == config.image_size
     known = known and result["backbone"] == config.backbone
@@ -249,6 +260,19 @@ def _check_result(result: Any, config: RunConfig, pictures: int, classes: list[s
         low, middle, high = share["low"], share["accuracy"], share["high"]
         within = 0 <= low <= middle + _ROUNDING and middle <= high + _ROUNDING and high <= 1
         expect(within and share["n"] > 0, "a share is none")
+
+
+def _check_comparison(result: dict[str, Any]) -> list[Any]:
+    """Check what several ways of learning gave, where there is that, and return the shares."""
+    compared = result.get("comparison")
+    if compared is None:
+        return []
+    shapes.check(compared, [_COMPARED], "result.json")
+    advised = result.get("advised")
+    known = [ways.known(one["strategy"]) for one in compared]
+    expect(all(known) and (advised is None or ways.known(advised)), "its ways are others")
+    shares = [one[part] for one in compared for part in ("validation", "test")]
+    return [share for share in shares if share is not None]
 
 
 def _check_split(run: Run, pictures: int) -> None:

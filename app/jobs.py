@@ -26,7 +26,7 @@ from app import processes
 from transfer import store
 from transfer.errors import RunError
 
-Kind = Literal["train", "import"]
+Kind = Literal["train", "import", "advise"]
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -60,7 +60,8 @@ class Job:
     """One job as it stood when it was read.
 
     Attributes:
-        target: The id of the run ("train") or of the upload ("import").
+        target: The id of the run ("train"), of the upload ("import") or of what is measured
+            ("advise", see `advising`).
         ended: None also while a cancelled job's process has not gone yet.
         attempts: How often its process crashed or was killed.
         slot: The GPU, or the place in its lane, on which it runs.
@@ -86,8 +87,8 @@ def submit(kind: Kind, target: str) -> Job:
     """
     if kind not in get_args(Kind) or not re.fullmatch(r"\w[\w.-]*", target):
         raise RunError(
-            f"'{target}' is not the name of a run or of an upload: letters, digits, '-' and '_'"
-            " were expected. Go back to the list and choose it there."
+            f"'{target}' is not the name of a run, an upload or a measurement: letters, digits,"
+            " '-' and '_' were expected. Go back to the list and choose it there."
         )
     with _writing() as database:
         found = database.execute(

@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-from app import datasets, storage, verdicts, workshop
+from app import datasets, storage, verdicts, ways, workshop
 from app.workshop import Standing
 from transfer import catalog
 from transfer.errors import TransferError
@@ -12,12 +12,6 @@ from transfer.evaluation import Accuracy
 from transfer.runs import Run
 
 _LONGEST = 72  # characters, so that a number fits into the 80 that are kept of a name
-_STRATEGIES = {
-    "linear_top": "Read the network's last impression",
-    "linear_stages": "Listen to several of its layers",
-    "finetune_few": "Retrain its last part",
-    "finetune_many": "Retrain most of it",
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +60,7 @@ def line(run: Run) -> Line:
         name=str(about["name"]),
         data_set=datasets.name(settings["dataset"]) if settings else None,
         network=network(settings["backbone"]) if settings else None,
-        strategy=strategy(settings["strategy"]) if settings else None,
+        strategy=ways.named(settings["strategy"]) if settings else None,
         kept=_kept(result),
         standing=workshop.standing(run),
         accuracy=_accuracy(share) if share else None,
@@ -89,11 +83,6 @@ def network(name: str) -> str:
     return "Built-in network" if name == catalog.BUILTIN else name
 
 
-def strategy(name: str) -> str:
-    """Return in plain words how much of the network learns."""
-    return _STRATEGIES.get(name) or catalog.strategy(name).title
-
-
 def _result(run: Run) -> dict[str, Any]:
     """Return the result of a run, empty where there is none that can be read."""
     try:
@@ -109,4 +98,4 @@ def _accuracy(share: dict[str, Any]) -> Accuracy:
 def _kept(result: dict[str, Any]) -> str | None:
     if not result or result["shipped"] == result["requested"]:
         return None
-    return strategy(result["shipped"])
+    return ways.named(result["shipped"])

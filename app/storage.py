@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import datasets, jobs, packing, words, workshop
+from app import advising, datasets, jobs, packing, words, workshop
 from app.datasets import DataSet
 from transfer import feature_segments, store
 from transfer.errors import DataError, RunError
@@ -24,6 +24,7 @@ KINDS = {
     "datasets": "Data sets",
     "runs": "Runs",
     "features": "Kept calculations",
+    "advice": "Measurements for the advice",
     "thumbnails": "Small pictures for the pages",
     "bundles": "Files for taking away",
     "uploads": "Uploads",
@@ -81,6 +82,7 @@ def unused() -> tuple[Rest, ...]:
         "Files made for taking away; they are made anew when asked for": _bundles(),
         "Small pictures of data sets that were deleted": _thumbnails(),
         "Calculations kept for pictures that were deleted": _calculations(),
+        "Measurements of data sets that were deleted": _measurements(),
         "Uploads that were given up": _uploads(),
         "Left behind by work that was broken off": _leftovers(),
         "Logs of work whose run or upload is gone, or that was done again": _job_files(),
@@ -98,12 +100,15 @@ def unused() -> tuple[Rest, ...]:
 
 def free() -> int:
     """Remove what nothing refers to, as it is now, and return the bytes that this freed."""
-    uploads = store.home() / "uploads"
+    made_by: dict[Path, jobs.Kind] = {
+        store.home() / "uploads": "import",
+        advising.folder(): "advise",
+    }
     freed = 0
     for path in [path for rest in unused() for path in rest.paths]:
         before = size(path)
-        if path.parent == uploads:
-            jobs.forget("import", path.name)
+        if path.parent in made_by:
+            jobs.forget(made_by[path.parent], path.name)
         _remove(path)
         freed += before - size(path)
     return freed
@@ -160,7 +165,8 @@ def unused_data_sets() -> list[UnusedDataSet]:
 
 def data_set_size(digest: str) -> int:
     """Return the bytes that deleting a data set frees."""
-    return datasets.size(digest) + size(store.home() / "thumbnails" / digest)
+    measurements = sum(size(path) for path in advising.folders(digest))
+    return datasets.size(digest) + size(store.home() / "thumbnails" / digest) + measurements
 
 
 def delete_data_set(digest: str) -> int:
@@ -178,6 +184,7 @@ def delete_data_set(digest: str) -> int:
         )
     datasets.index(digest)
     taken = data_set_size(digest)
+    advising.forget(digest)
     datasets.delete(digest)
     return taken
 
@@ -238,6 +245,15 @@ def _calculations() -> list[Path]:
     return found
 
 
+def _measurements() -> list[Path]:
+    there = store.home() / "datasets"
+    return [
+        path
+        for path in advising.folders()
+        if not (there / advising.of_data_set(path.name)).exists()
+    ]
+
+
 def _uploads() -> list[Path]:
     return [
         path
@@ -267,6 +283,7 @@ def _job_files() -> list[Path]:
     needed = {job.id for job in jobs.unended()}
     latest = [jobs.latest("train", run.folder.name) for run in workshop.listed()]
     latest += [jobs.latest("import", path.name) for path in _inside("uploads")]
+    latest += [jobs.latest("advise", path.name) for path in advising.folders()]
     needed |= {job.id for job in latest if job}
     return [
         path

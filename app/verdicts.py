@@ -4,11 +4,12 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from app import figures, words
+from app import figures, ways, words
 from app.figures import ClassRow, Figures
 from transfer import catalog
 from transfer.evaluation import Accuracy
 
+_PROBE = "linear_top"  # what a retrained network has to beat
 _FEW = 100  # pictures of a class to learn from; below, more of them are the first thing to try
 _FEWER = 0.8  # of what the usual class has
 _WIDE = 0.10  # an interval wider than this makes two trainings hard to compare
@@ -143,16 +144,18 @@ def guessing(found: Figures) -> Verdict:
 
 
 def choice(result: dict[str, Any]) -> str | None:
-    """Say what was tried and which was kept, where two solutions were compared."""
+    """Say what was tried and which was kept, where there was a choice."""
     asked, kept = result["requested"], result["shipped"]
-    tried = result["candidates"]
+    tried, advised = result["candidates"], result.get("advised")
+    if ways.known(advised) and asked in ("auto", "all"):
+        return _after_advice(result, str(advised))
     if asked not in tried or len(tried) < 2:
         return None
     other = next(name for name in tried if name != asked)
     n = tried[asked]["n"]
     both = (
-        f"Two ways were tried on the same {n:,} validation pictures. “{_named(asked)}”, which you"
-        f" asked for, was right on {_right(tried[asked])}; the simpler “{_named(other)}” on"
+        f"Two ways were tried on the same {n:,} validation pictures. “{ways.named(asked)}”, which"
+        f" you asked for, was right on {_right(tried[asked])}; the simpler “{ways.named(other)}” on"
         f" {_right(tried[other])}."
     )
     one = "what you asked for" if kept == asked else "the simpler one"
@@ -300,8 +303,25 @@ def _right(report: dict[str, Any]) -> str:
     return f"{round(share * n):,} ({percent(share, n)})"
 
 
-def _named(strategy: str) -> str:
-    return catalog.strategy(strategy).title
+def _after_advice(result: dict[str, Any], advised: str) -> str:
+    """Say what was made of the advice; `advised` is the strategy."""
+    kept, tried = result["shipped"], result["candidates"]
+    advice = f"The advice was “{ways.named(advised)}”"
+    if advised not in tried:
+        return f"{advice}, which was not finished; “{ways.named(kept)}” was kept."
+    if not ways.cell(advised).tunes or _PROBE not in tried:
+        return f"{advice}, and it was followed."
+    both = (
+        f"{advice}. It and the simpler “{ways.named(_PROBE)}” were tried on the same"
+        f" {tried[advised]['n']:,} validation pictures: the first was right on"
+        f" {_right(tried[advised])}, the simpler one on {_right(tried[_PROBE])}."
+    )
+    if kept == advised:
+        return f"{both} It did better by more than chance easily makes, so it was kept."
+    return (
+        f"{both} It did not do better by more than chance easily makes (one standard error of the"
+        " difference), so the simpler one was kept."
+    )
 
 
 def _points(share: float, n: int) -> str:

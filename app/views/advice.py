@@ -1,37 +1,24 @@
-"""Page 2: choose the network to build on and how much of it learns; start the training."""
+"""Page 2: what the pictures were measured to be, what that advises, and the start of a training."""
 
+import contextlib
 import html
 
 import streamlit as st
 
-from app import datasets, frame, networks, overview, state, words, workshop
+from app import advising, counsel, datasets, evidence, frame, networks, state, ways, words, workshop
+from app.advising import Standing, Subject
+from app.components import decision, network_cards
+from app.components.measuring import measuring
+from app.components.more_settings import TIME_LIMITS, Settings, image_size, more_settings
+from app.components.questions import questions
+from app.measured import Advice
 from app.networks import Offer
-from transfer import catalog, weights
+from transfer import catalog
 from transfer.config import RunConfig
+from transfer.dataset.index import ImageIndex
 from transfer.errors import TransferError
 
-_STRATEGIES = {
-    "linear_top": (
-        "linear classifier on the top layer",
-        "The network stays as it is; only a small classifier on top of it learns. Right for few"
-        " pictures (up to some hundred a class) of things like those in everyday photographs."
-        " Seconds to minutes. Start with this one.",
-    ),
-    "finetune_few": (
-        "fine-tuning the last stage",
-        "The classifier learns first, then the last part of the network too, slowly. Right for some"
-        " hundred pictures a class or more. Takes several times as long. The simpler way is tried"
-        " as well, and the one that does better on validation pictures is kept.",
-    ),
-}
-_TIME_LIMITS = {
-    "no limit": None,
-    "5 minutes": 300.0,
-    "15 minutes": 900.0,
-    "30 minutes": 1800.0,
-    "1 hour": 3600.0,
-    "4 hours": 14400.0,
-}
+_CHECK_LIMIT = "15 minutes"
 
 
 def page() -> None:
@@ -40,8 +27,8 @@ def page() -> None:
     if digest is None:
         frame.title("First the pictures.", "Here you will choose the network to build on.")
         frame.empty(
-            "Once there are pictures, this page offers networks from small and fast to large and"
-            " accurate, and recommends one.",
+            "Once there are pictures, this page measures how many there are and how much they are"
+            " like what a network knows, and says how much of it should learn.",
             "Choose pictures",
             "data",
         )
@@ -61,174 +48,169 @@ def page() -> None:
             "data",
         )
         return
+    _advise(digest, index)
+
+
+def _advise(digest: str, index: ImageIndex) -> None:
     every = networks.offers()
-    best = next(offer.spec.name for offer in every if offer.recommended)
-    chosen = st.session_state.get(f"network:{digest}") or best
-    offer = next(offer for offer in every if offer.spec.name == chosen)
-    frame.title(
-        "Build on a network that can already see.",
-        f"It learned from other pictures; your {len(index.pictures):,} teach it what to tell apart:"
-        f" {words.and_so_on(list(index.classes))}.",
-    )
-    st.html(_summary(offer))
-    start = frame.primary("Start training", key="start")
-    strategy = _strategy()
-    _networks(digest, every, chosen)
-    name, config = _options(digest, offer, strategy)
-    if start:
-        made = workshop.start(config, name)
-        state.go("train", run=made.folder.name)
-
-
-def _summary(offer: Offer) -> str:
-    note = ""
-    if offer.spec.name == catalog.BUILTIN:
-        usual = catalog.DEFAULT_BACKBONE
-        note = (
-            " It is recommended because it is part of this program. Networks that learned from"
-            f" photographs, such as {usual}, do better: choose one below if this machine can reach"
-            " the internet, and it is fetched when the training starts."
+    offer = network_cards.chosen(digest, every)
+    subject = Subject(digest, offer.spec.name, image_size(offer.spec))
+    standing = _measured(subject, offer)
+    advice = standing.advice
+    if advice:
+        frame.title(counsel.title(advice), counsel.purpose(advice))
+    else:
+        frame.title(
+            "Build on a network that can already see.",
+            f"It learned from other pictures; your {len(index.pictures):,} teach it what to tell"
+            f" apart: {words.and_so_on(list(index.classes))}.",
         )
-        if not offer.recommended:
-            note = f" {usual}, which has seen photographs, is here too and does better."
-    elif not offer.here:
-        note = (
-            " Its weights are not here yet: they are downloaded when the training starts. Only the"
-            " network comes in; nothing of yours goes out."
-        )
-    tag = ' <span class="tag">recommended</span>' if offer.recommended else ""
-    return (
-        f'<div class="card"><p><span class="class-name">{html.escape(offer.title)}</span>{tag}</p>'
-        f'<p class="quiet">{html.escape(offer.spec.description)}{html.escape(note)}</p></div>'
-    )
-
-
-def _strategy() -> str:
-    frame.heading(
-        "How much of it should learn?",
-        "The more pictures you have, and the less they look like everyday photographs, the more of"
-        " the network may learn. With few pictures, training much of it makes it learn them by"
-        " heart. Both ways are judged by pictures that were held back.",
-    )
-    names = list(_STRATEGIES)
-    return st.radio(
-        "How much of the network learns",
-        names,
-        format_func=lambda name: f"**{overview.strategy(name)}** ({_STRATEGIES[name][0]})",
-        captions=[_STRATEGIES[name][1] for name in names],
-        label_visibility="collapsed",
-        key="strategy",
-    )
-
-
-def _networks(digest: str, every: list[Offer], chosen: str) -> None:
-    frame.heading(
-        "Which network?",
-        "**Parameters** are the numbers that a network has learned: more of them see more, and take"
-        " longer. **ImageNet accuracy** is how often it was right, in its authors' test, on 1,000"
-        " kinds of things in photographs (top-1). It says how well a network sees, not how good"
-        " your classifier will be.",
-    )
-    st.html('<p class="quiet small">From small and fast to large and accurate.</p>')
-    with st.container(key="networks"):
-        for offer in networks.first_choice(every, chosen):
-            _card(digest, offer, offer.spec.name == chosen)
-    with st.expander(f"All {len(every)} networks"):
-        names = [offer.spec.name for offer in every]
-        name = st.selectbox("Network", names, index=names.index(chosen))
-        if name != chosen:
-            _choose(digest, name)
-            st.rerun()
-        rows = [
-            {
-                "Network": offer.title,
-                "Parameters (millions)": round(offer.spec.parameters / 1e6, 1),
-                "ImageNet accuracy (%)": offer.spec.top1,
-                "Input (pixels)": offer.spec.input_size,
-                "Weights": offer.weight_words,
-            }
-            for offer in every
-        ]
-        st.dataframe(rows, hide_index=True)
-        st.caption("Accuracies as published; the sources are in the catalog of this program.")
-
-
-def _card(digest: str, offer: Offer, chosen: bool) -> None:
-    spec = offer.spec
-    top1 = "not made for ImageNet" if spec.top1 is None else f"{spec.top1:.1f} % on ImageNet"
-    tag = ' <span class="tag">recommended</span>' if offer.recommended else ""
-    with st.container(border=True, key=f"card_{'chosen' if chosen else 'other'}_{spec.name}"):
-        st.html(
-            f'<p><span class="class-name">{html.escape(offer.title)}</span>{tag}</p>'
-            f'<p class="small">{html.escape(spec.description)}</p>'
-            f'<p class="small quiet number">{spec.parameters / 1e6:.1f} million parameters,'
-            f" {top1},<br>{html.escape(offer.weight_words)}</p>"
-        )
-        st.button(
-            "Chosen" if chosen else "Choose",
-            key=f"choose_{spec.name}",
-            help=f"Build on {offer.title}",
-            disabled=chosen,
-            on_click=_choose,
-            args=(digest, spec.name),
-        )
-
-
-def _choose(digest: str, name: str) -> None:
-    st.session_state[f"network:{digest}"] = name
-
-
-def _options(digest: str, offer: Offer, strategy: str) -> tuple[str, RunConfig]:
-    """Ask for what has a good default, folded away; return the run's name and its settings."""
-    with st.expander("More settings"):
-        usual_name = overview.unused_name(f"{datasets.name(digest)}, {offer.title}")
-        name = st.text_input("Name of this run", usual_name)
-        flip = st.checkbox(
-            "Pictures may be mirrored",
-            value=True,
-            help="Mirrored copies help to learn. Not for letters, or left and right hands.",
-            disabled=strategy == "linear_top",
-        )
-        usual = "no limit" if strategy == "linear_top" else "30 minutes"
-        limit = st.selectbox(
-            "Time limit",
-            list(_TIME_LIMITS),
-            index=list(_TIME_LIMITS).index(usual),
-            help="When the time is up, the best so far is kept.",
-            key=f"limit_{strategy}",
-        )
-        epochs = st.number_input(
-            "Epochs, at most",
-            1,
-            1000,
-            20,
-            help="How often all training pictures are gone through. It stops early where more does"
-            " not help.",
-            disabled=strategy == "linear_top",
-        )
-        size = st.number_input(
-            "Input size in pixels",
-            32,
-            1024,
-            weights.default_size(offer.spec),
-            help="Pictures are brought to this size. The network was made for"
-            f" {offer.spec.input_size} pixels.",
-            key=f"size_{offer.spec.name}",
-        )
-        seed = st.number_input(
-            "Seed", 0, 2**31 - 1, 0, help="Equal seeds give equal runs; it also decides the split."
-        )
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        decision.decision(subject, advice)
+    with right:
+        measuring(subject, offer, standing)
+    overruling = decision.chosen(subject)
+    with st.container(key="action", horizontal=True, vertical_alignment="center"):
+        st.html(_what_happens(offer, advice, overruling))
+        start = frame.primary("Start training", key="start")
+    if advice:
+        _why(advice)
+    way = overruling or (advice.strategy if advice else None)
+    mirror, turn = _questions(subject, advice) if way and ways.tunes(way) else (None, None)
+    limit, check = _check(advice)
+    frame.heading("Which network?", network_cards.WHY)
+    if note := _note(offer):
+        st.html(f'<div class="card"><p class="quiet">{html.escape(note)}</p></div>')
+    network_cards.network_cards(digest, every, offer.spec.name)
+    settings = more_settings(digest, offer, tunes=way is None or ways.tunes(way))
     config = RunConfig(
         dataset=digest,
         backbone=offer.spec.name,
-        image_size=int(size),
-        strategy=strategy,
-        epochs=int(epochs),
-        budget=_TIME_LIMITS[limit],
-        seed=int(seed),
-        horizontal_flip=flip,
+        image_size=settings.image_size,
+        strategy="all" if check else overruling or "auto",
+        epochs=settings.epochs if way is None or ways.tunes(way) else None,
+        budget=limit if check else settings.budget,
+        seed=settings.seed,
+        horizontal_flip=mirror,
+        quarter_turns=turn,
     )
-    return name.strip() or offer.title, config
+    if start or check:
+        _start(config, settings, check)
+
+
+def _start(config: RunConfig, settings: Settings, check: bool) -> None:
+    name = f"{settings.name}, all four ways" if check else settings.name
+    made = workshop.start(config, name)
+    advising.give_way(config.dataset)  # the training measures, and begins at once
+    state.go("train", run=made.folder.name)
+
+
+def _measured(subject: Subject, offer: Offer) -> Standing:
+    """Return how the measurement stands; one that nobody asked for yet is begun.
+
+    Weights are never fetched unasked.
+    """
+    standing = advising.standing(subject)
+    advising.give_way(subject.digest, keep=subject)
+    if standing.word == "none" and offer.here:
+        with contextlib.suppress(TransferError):  # said where the settings are
+            advising.begin(subject)
+            standing = advising.standing(subject)
+    return standing
+
+
+def _what_happens(offer: Offer, advice: Advice | None, overruling: str | None) -> str:
+    """Say what the button does."""
+    title, told = "Start, and follow the advice", ""
+    if overruling and advice and overruling != advice.strategy:
+        title = f"Your choice: {ways.named(overruling)}"
+        cost = counsel.cost(advice, overruling)
+        told = " ".join(filter(None, [cost, counsel.risk(advice, overruling), counsel.asked_for()]))
+    elif overruling:
+        title, told = f"Your choice: {ways.named(overruling)}", counsel.asked_for()
+    elif advice:
+        title, told = ways.named(advice.strategy), counsel.followed(advice)
+    else:
+        told = "The training measures first, then learns in the way that is advised."
+    return (
+        f'<p class="class-name">{html.escape(title)}, on {html.escape(offer.title)}</p>'
+        f'<p class="small quiet">{html.escape(told)}</p>'
+    )
+
+
+def _why(advice: Advice) -> None:
+    """Give the reasons, and all figures behind them."""
+    frame.heading("Why this advice?", counsel.ABOUT_THE_TABLE)
+    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in advice.reasons)
+    st.html(f'<ul class="reasons">{reasons}</ul>')
+    with st.expander("Show the figures"):
+        theme = st.context.theme.type or "light"
+        rows = "".join(
+            f'<tr><th scope="row">{html.escape(what)}</th><td>{html.escape(value)}</td></tr>'
+            for what, value in counsel.figures(advice)
+        )
+        st.html(f'<table class="plain figures">{rows}</table>')
+        st.markdown("**Stage profile**: cross-validated accuracy of a linear probe at each stage")
+        st.dataframe(evidence.table(advice.similarity.profile), hide_index=True)
+        if advice.size.curve:
+            st.markdown("**Learning curve**: accuracy of the probe by the pictures it learned from")
+            st.vega_lite_chart(
+                evidence.curve(advice.size.curve, theme),
+                alt=evidence.in_words("learning curve", advice.size.curve),
+                key="chart_curve",
+            )
+            st.dataframe(evidence.table(advice.size.curve), hide_index=True)
+
+
+def _questions(subject: Subject, advice: Advice | None) -> tuple[bool | None, bool | None]:
+    frame.heading(
+        "What may be done to the pictures?",
+        "While a network is retrained it is shown its pictures in changed forms, too: mirrored,"
+        " turned, cut, in other light (*augmentation*). So it learns what does not matter. But a"
+        " change that makes another class of a picture teaches it wrong things: a mirrored **b** is"
+        " a **d**, a turned **6** is a **9**. You know your pictures; the guess was measured.",
+    )
+    return questions(subject, advice)
+
+
+def _check(advice: Advice | None) -> tuple[float | None, bool]:
+    """Offer to try all four ways; return the limit in seconds, and whether that was asked for."""
+    frame.heading(
+        "Is the advice right?",
+        "The advice is a rule with a measurement behind it. The proof is to train in all four ways"
+        " and to compare them on pictures that none of them has seen. The time is shared out: the"
+        " quick ways come first.",
+    )
+    with st.container(key="check", horizontal=True, vertical_alignment="bottom"):
+        limits = [name for name, seconds in TIME_LIMITS.items() if seconds]
+        limit = st.selectbox(
+            "Time for all four", limits, index=limits.index(_CHECK_LIMIT), key="check_limit",
+            width=200,
+        )  # fmt: skip
+        check = st.button("Check the advice: try all four", key="check_advice")
+    seconds = TIME_LIMITS[limit]
+    st.caption(counsel.all_four(advice, seconds or 0.0))
+    return seconds, check
+
+
+def _note(offer: Offer) -> str | None:
+    """Say what there is to know of the network that is chosen, but for what its card says."""
+    title, usual = offer.title, catalog.DEFAULT_BACKBONE
+    if offer.spec.name == catalog.BUILTIN and offer.recommended:
+        return (
+            f"{title} is recommended because it is part of this program. Networks that learned from"
+            f" photographs, such as {usual}, do better: choose one below if this machine can reach"
+            " the internet, and it is fetched when the training starts."
+        )
+    if offer.spec.name == catalog.BUILTIN:
+        return f"{usual}, which has seen photographs, is here too and does better."
+    if not offer.here:
+        return (
+            f"The weights of {title} are not here yet: they are downloaded when the training"
+            " starts. Only the network comes in; nothing of yours goes out."
+        )
+    return None
 
 
 page()

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.components.v2 import component
 
-from app import figures, frame, gallery, matrix, state, verdicts, workshop
+from app import figures, four_ways, frame, gallery, matrix, state, verdicts, workshop
 from app.figures import Answer, Figures
 from app.matrix import Cell
 from transfer.runs import Run
@@ -39,6 +39,7 @@ def page() -> None:
         st.info(found.gone, icon=":material/hide_image:")
     _confusion(run, found)
     _next_steps(found)
+    _ways(result)
     if found.answers:
         _mistakes(run, found)
     _classes(run, found)
@@ -223,6 +224,21 @@ def _next_steps(found: Figures) -> None:
             icon=":material/add_photo_alternate:",
             query_params={},
         )
+
+
+def _ways(result: dict[str, Any]) -> None:
+    """Show what each way of learning gave, where the run tried several."""
+    rows = four_ways.rows(result)
+    if not rows:
+        return
+    frame.heading("What each way would have given", four_ways.ABOUT)
+    with st.container(key="ways"):
+        st.html(
+            f"<p>{html.escape(four_ways.sentence(rows))}</p>"
+            f'<div class="card">{four_ways.chart(rows, four_ways.judged_by(result))}</div>'
+        )
+    with st.expander("Show the figures of the ways"):
+        st.dataframe(pd.DataFrame(four_ways.table(rows)), hide_index=True)
 
 
 @st.fragment

@@ -1,10 +1,11 @@
 """Page 3: watch the learning, stop it, and know that the page can be closed."""
 
+import html
 from typing import Any
 
 import streamlit as st
 
-from app import charts, frame, jobs, state, words, workshop
+from app import advising, charts, frame, jobs, measured, state, ways, words, workshop
 from app.charts import Row
 from app.workshop import Standing
 from transfer import catalog
@@ -15,8 +16,10 @@ _PHASES = {
     "weights": "Fetch the network",
     "loading": "Load the network",
     "features": "Look at the pictures",
+    "advice": "Measure for the advice",
     "head": "Fit the classifier",
-    "fine_tuning": "Retrain the last part",
+    "fine_tuning": "Retrain the network",
+    "four_ways": "Learn in all four ways",
     "validation": "Check on validation pictures",
     "saving": "Save",
     "test": "Measure on unseen pictures",
@@ -65,11 +68,14 @@ def _live(run_id: str, had_result: bool) -> None:
 
 def _waiting(run: Run, standing: Standing) -> None:
     place, number = jobs.place(standing.job) if standing.job else (1, 1)
-    at_work = any(job.kind == "train" and job.state == "running" for job in jobs.active())
-    again = bool(run.read("status")) and not at_work
+    at_work = {job.kind for job in jobs.active() if job.state == "running"}
+    again = bool(run.read("status")) and not at_work & {"train", "advise"}
+    before = "the one before it has ended"
+    if "advise" in at_work and "train" not in at_work:
+        before = "the measuring for an advice has ended, in a minute or so"
     frame.title(
         "It goes on in a moment." if again else f"Waiting for its turn: place {place} of {number}.",
-        "The training starts by itself when the one before it has ended. You can close this page.",
+        f"The training starts by itself when {before}. You can close this page.",
     )
     frame.progress(None, f"Queued: {run.about()['name']}")
     if st.button("Take it out of the queue", key="leave"):
@@ -89,8 +95,8 @@ def _headline(run: Run, standing: Standing, status: Row) -> None:
     if left:
         about = f"{words.duration(left)} left"
         # Retraining may end early, when it gets no better; a linear classifier does not.
-        tuned = run.config().strategy != "linear_top"
-        when = f"At most {about}" if tuned else f"{about[0].upper()}{about[1:]}"
+        tunes = ways.tunes(_way(run))
+        when = f"At most {about}" if tunes else f"{about[0].upper()}{about[1:]}"
     frame.title(
         f"Learning. {when}; you can close this page.",
         f"{run.about()['name']}: the work goes on without the page, and its address brings you"
@@ -114,7 +120,9 @@ def _buttons(run: Run, status: Row) -> None:
             '<p class="quiet">Stopping: what is being done right now is brought to its end.</p>'
         )
         return
-    keeps = any(row["event"] == "candidate" for row in run.events_since()[0])
+    events, _ = run.events_since()
+    keeps = any(row["event"] == "candidate" or (row.get("phase") == "fine_tuning" and
+                row["event"] == "epoch") for row in events)  # fmt: skip
     if keeps and status.get("phase") == "fine_tuning":
         label, help_text = "Stop and keep the best so far", "You get the best epoch until now."
     else:
@@ -125,17 +133,14 @@ def _buttons(run: Run, status: Row) -> None:
 
 def _phases(run: Run, events: list[Row], now: str) -> None:
     """Show the steps of this run as a band: done, present, still to come."""
-    config = run.config()
     seen = {str(row["phase"]) for row in events if row["event"] == "phase"}
-    steps = ["features", "head", "validation", "saving", "test", "export"]
-    if config.strategy != "linear_top":
-        steps.insert(2, "fine_tuning")
-    if "weights" in seen:
-        steps.insert(0, "weights")
+    steps = _steps(run, fetched="weights" in seen)
     where = steps.index(now) if now in steps else -1
     if now == "finished":  # between the result and the check of the exported model
         where = steps.index("export")
-    if now == "validation" and "fine_tuning" in steps and "fine_tuning" not in seen:
+    if "four_ways" in steps and now in ("head", "fine_tuning", "validation", "test"):
+        where = steps.index("four_ways")
+    elif now == "validation" and "fine_tuning" in steps and "fine_tuning" not in seen:
         where = steps.index("head")
     cells = []
     for number, step in enumerate(steps):
@@ -146,18 +151,40 @@ def _phases(run: Run, events: list[Row], now: str) -> None:
     st.html(f'<ol class="phases">{"".join(cells)}</ol>')
 
 
+def _steps(run: Run, fetched: bool) -> list[str]:
+    """Return the phases that a run goes through, as far as its strategy is known by now."""
+    config = run.config()
+    learning = ["head", *(["fine_tuning"] if ways.tunes(_way(run)) else []), "validation"]
+    return [
+        *(["weights"] if fetched else []),
+        "features",
+        *(["advice"] if advising.measures(config) else []),
+        # Of all four ways, each is measured as soon as it has learned.
+        *(["four_ways", "saving"] if config.strategy == "all" else [*learning, "saving", "test"]),
+        "export",
+    ]
+
+
+def _way(run: Run) -> str:
+    """Return the strategy that a run follows: once it is measured, the one that is advised."""
+    asked = run.config().strategy
+    advice = measured.read(run) if asked == "auto" else None
+    return advice.strategy if advice else asked
+
+
 def _curves(run: Run, events: list[Row]) -> None:
     """Draw loss and accuracy: over the epochs, or over the strengths of the linear classifier."""
-    rows = charts.epochs(events)
+    number, part = charts.last_tuning(events)
+    rows = charts.epochs(part)
     tuned = [row for row in rows if row["phase"] == "fine_tuning"]
-    strategy = run.config().strategy
-    if strategy == "linear_top" or not tuned:
+    if not tuned:
         steps = charts.searched(events)
         if steps:
             _search(steps)
-        elif strategy == "linear_top" and not run.finished:
+        elif not run.finished and _way(run) != "linear_stages":
             _empty_curves("They appear when all pictures have been looked at.")
-        if strategy != "linear_top" and not run.finished:
+        _listened(events)
+        if steps and ways.tunes(_way(run)) and not run.finished:
             _empty_curves("The curves of the retraining appear after its first epoch.")
         return
     frame.heading(
@@ -167,11 +194,34 @@ def _curves(run: Run, events: list[Row]) -> None:
         " learns from, the dashed one for **validation** pictures, which it never learns from: the"
         " dashed one counts. Where it turns up while the solid one falls, the network is learning"
         " by heart (overfitting), and the best epoch before that is kept. Epoch 0 is the linear"
-        " classifier (phase: head); from epoch 1 on the last part of the network learns too (phase:"
-        " fine-tuning). The dotted line marks the best epoch so far.",
+        " classifier (phase: head); from epoch 1 on the network learns too (phase: fine-tuning)."
+        " The dotted line marks the best epoch so far.",
     )
+    if run.config().strategy == "all":
+        way = [cell for cell in ways.CELLS if cell.tunes][min(number, 1)]
+        st.html(f'<p class="quiet small">These are the curves of “{way.title}”.</p>')
     _pair(rows, charts.EPOCHS)
     _how_fine(run)
+
+
+def _listened(events: list[Row]) -> None:
+    """Show how much each stage has to say, where several answer together."""
+    told = [row for row in events if row["event"] == "stages"]
+    if not told:
+        return
+    frame.heading(
+        "To which stages does it listen?",
+        "At each stage of the network a linear classifier was fitted. Those that do well together,"
+        " on pictures that they had left out, answer together (*ensemble selection*): the bar is"
+        " the weight of a stage's answer. Stages with next to no weight are left out.",
+    )
+    bars = "".join(
+        f'<div class="bar-row"><span class="name">{html.escape(str(name))}</span>'
+        f'<span class="track"><span class="fill" style="display:block;width:{100 * weight:.1f}%">'
+        f'</span></span><span class="share">{100 * weight:.0f} %</span></div>'
+        for name, weight in told[-1]["weights"].items()
+    )
+    st.html(bars)
 
 
 def _search(steps: list[Row]) -> None:
@@ -179,9 +229,10 @@ def _search(steps: list[Row]) -> None:
         "How freely may the classifier learn?",
         "The network stays as it is; the classifier on top is solved for, not trained in epochs."
         " What has to be found is how freely it may follow the training pictures: too little, and"
-        " it learns nothing; too much, and it learns them by heart. Each freedom is tried on parts"
-        " of the training pictures, and judged on the part that was held back (cross-validation,"
-        " here called validation). The dotted line marks the best.",
+        " it learns nothing; too much, and it learns them by heart. A *penalty* on large weights"
+        " holds it back (ridge regression); several are tried, and each is judged by what the"
+        " classifier says of a picture that it was not shown (leave-one-out, here called"
+        " validation). The dotted line marks the best.",
     )
     _pair(steps, charts.STRENGTHS)
 
@@ -234,7 +285,8 @@ def _ended(run: Run, standing: Standing) -> None:
         frame.title("Stopped.", f"{name}: what was done so far is kept, so that it can go on.")
         _again(run, "Go on")
     _curves(run, events)
-    _figures(charts.epochs(events) if standing.word == "finished" else [], events)
+    _, part = charts.last_tuning(events)
+    _figures(charts.epochs(part) if standing.word == "finished" else [], events)
 
 
 def _how(result: dict[str, Any]) -> str:
@@ -257,6 +309,7 @@ def _again(run: Run, label: str) -> None:
 def _figures(rows: list[Row], events: list[Row]) -> None:
     """Offer the numbers behind the curves; the table has a download of its own."""
     table = [row for row in rows if row.get("phase") == "fine_tuning"] or charts.searched(events)
+    table = table or rows
     if not table:
         return
     hidden = {"time", "event"}

@@ -160,7 +160,7 @@ def learned(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> St
         patch.setenv("TRANSFER_HOME", str(home))
         digest = library.import_dataset(sample_folder).digest
         datasets.describe(digest, "Fruit")
-        run = workshop.start(RunConfig(dataset=digest, backbone="builtin", image_size=96), "First")
+        run = workshop.start(RunConfig(digest, "builtin", 96, strategy="linear_top"), "First")
         dispatcher = Dispatcher(gpus=[])
         deadline = time.monotonic() + 300
         while dispatcher.step():
@@ -227,9 +227,8 @@ def fruit(fruit_set: Store, home: Path) -> str:
 @pytest.fixture
 def queued(fruit: str) -> Run:
     """A run in the queue, for which no dispatcher is there."""
-    return workshop.start(
-        RunConfig(dataset=fruit, backbone="builtin", image_size=96), "Fruit, first try"
-    )
+    config = RunConfig(fruit, "builtin", 96, strategy="linear_top")
+    return workshop.start(config, "Fruit, first try")
 
 
 def running(run: Run) -> jobs.Job:

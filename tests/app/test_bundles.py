@@ -39,7 +39,7 @@ class TestTakingAway:
         assert not any("savedmodel" in name for name in inside)
         said = facts(bundle)
         assert (said["format"], said["run"], said["dataset"]) == (
-            1,
+            2,
             finished.run_id,
             finished.digest,
         )
@@ -188,8 +188,8 @@ class TestRefusal:
         assert "not a run that was taken away" in refused(text)
 
     def test_a_run_of_a_newer_app(self, bundle, tmp_path):
-        said = refused(rewritten(bundle, tmp_path / "new.zip", {}, format=2, files="another way"))
-        assert "a newer version of the app (format 2; this one reads up to 1)" in said
+        said = refused(rewritten(bundle, tmp_path / "new.zip", {}, format=3, files="another way"))
+        assert "a newer version of the app (format 3; this one reads up to 2)" in said
         assert "update this app first" in said
 
     @pytest.mark.parametrize("value", [None, "1", True, [], -1.5])

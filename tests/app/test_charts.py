@@ -11,7 +11,7 @@ from app.charts import EPOCHS, STRENGTHS
 from transfer.runs import Run
 
 
-def _epoch(number: int, **values: float | None) -> charts.Row:
+def _epoch(number: int, **values: float | str | None) -> charts.Row:
     row: charts.Row = {"event": "epoch", "time": 1.0, "phase": "fine_tuning", "epoch": number}
     usual = {"loss": 1 / (number + 1), "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.25}
     return row | usual | values
@@ -45,6 +45,21 @@ def test_a_repeated_epoch_counts_once_and_the_last_word_counts():
     assert charts.epochs([]) == []
 
 
+def test_two_fine_tunings_of_one_run_are_kept_apart():
+    few, many = (
+        {"event": "candidate", "strategy": name} for name in ("finetune_few", "finetune_many")
+    )
+    probe = {"event": "candidate", "strategy": "linear_top"}
+    head = _epoch(0, phase="head")
+    assert charts.last_tuning([]) == (0, [])
+    assert charts.last_tuning([probe, head]) == (0, [probe, head])
+    # A process that was killed and begins anew tells of the probe once more.
+    first = [probe, head, _epoch(1), probe, head, _epoch(2), few]
+    assert charts.last_tuning(first) == (0, first)
+    second = [_epoch(1), few, _epoch(2), many]
+    assert charts.last_tuning([*first, *second]) == (1, second)
+
+
 def test_a_real_run_gives_one_row_for_each_strength(learned):
     events, _ = Run(learned.home / "runs" / learned.run_id).events_since()
     steps = charts.searched(events)
@@ -58,7 +73,8 @@ def test_a_real_run_gives_one_row_for_each_strength(learned):
         assert _drawn(spec, "validation") == [(s["strength"], s[f"val_{quantity}"]) for s in steps]
         least = min(steps, key=lambda step: step["val_loss"])
         assert _marked(spec) == [least["strength"]]
-        assert spec["layer"][0]["encoding"]["x"]["scale"]["type"] == "log"
+        scale = spec["layer"][0]["encoding"]["x"]["scale"]
+        assert scale == {"type": "log", "reverse": True}  # less penalty, more freedom: to the right
 
 
 def test_curves_start_at_zero_and_shares_end_at_one():

@@ -55,7 +55,7 @@ import sys
 from app import dispatcher
 def command(target):
     return [sys.executable, "-S", "-c", {WORKER!r}, target]
-commands = dict.fromkeys(["train", "import"], command)
+commands = dict.fromkeys(["train", "import", "advise"], command)
 sys.exit(dispatcher.main([], commands, interval=0.02, idle=float(sys.argv[1])))
 """
 
@@ -64,7 +64,7 @@ def command(target: str) -> list[str]:
     return [sys.executable, "-S", "-c", WORKER, target]
 
 
-COMMANDS: dispatcher.Commands = {"train": command, "import": command}
+COMMANDS: dispatcher.Commands = dict.fromkeys(("train", "import", "advise"), command)
 
 
 def wait_for(condition: Callable[[], object], step: Callable[[], object] | None = None) -> None:
@@ -174,6 +174,23 @@ def test_each_gpu_takes_one_training_and_uploads_have_two_places(here):
     wait_for(lambda: not dispatcher.step())
     assert [state(job) for job in trainings] == ["done", "cancelled", "done"]
     assert [state(job) for job in uploads] == ["done"] * 3
+
+
+def test_a_measurement_shares_the_place_of_trainings_and_goes_before_those_that_wait(here):
+    training, waiting = jobs.submit("train", "t1"), jobs.submit("train", "t2")
+    dispatcher = here()
+    wait_for(lambda: begun(training), dispatcher.step)
+    measuring = jobs.submit("advise", "a1")
+    dispatcher.step()
+    assert (state(measuring), state(waiting)) == ("queued", "queued")  # one at a time
+    assert jobs.place(waiting) == (1, 1)
+    jobs.cancel(training)
+    wait_for(lambda: begun(measuring), dispatcher.step)
+    assert state(waiting) == "queued"
+    go()
+    wait_for(lambda: not dispatcher.step())
+    order = (store.home() / "order").read_text().splitlines()
+    assert order[1:] == ["a1 begins", "a1 ends", "t2 begins", "t2 ends"]
 
 
 def test_without_a_gpu_the_environment_stays_and_one_training_runs(here, monkeypatch):

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from app import bundles, foreign, workshop
-from tests.app import run_files
+from tests.app import advices, run_files
 from tests.app.conftest import Store
 from tests.app.run_files import contents, refused, resealed
 from transfer import catalog, store
@@ -252,6 +252,36 @@ class TestRun:
 
     @pytest.mark.parametrize(
         "edit",
+        [_set("comparison", to=1), _set("comparison", to=[1]), _set("advised", to="auto"),
+         _set("comparison", 0, "strategy", to="<b>"), _set("comparison", 0, "test", to={}),
+         _set("comparison", 0, "test", "high", to=2.0), _set("comparison", 0, "note", to=1),
+         _set("comparison", 0, "seconds", to="x")],
+    )  # fmt: skip
+    def test_a_comparison_that_is_none(self, refusal, inside, edit):
+        def compared(value: Any) -> None:
+            share = dict(value["test"])
+            one = {"validation": share, "test": share, "seconds": 1.0, "note": None}
+            names = ("linear_top", "finetune_few")
+            value["comparison"] = [{**one, "strategy": name, "test": dict(share)} for name in names]
+            value["advised"] = "linear_top"
+            edit(value)
+
+        refusal(edited(inside, "run/result.json", compared))
+
+    @pytest.mark.parametrize("edit", [_set("strategy", to="all"), lambda value: value.clear()])
+    def test_an_advice_that_is_none(self, refusal, edit):
+        value = advices.advice()
+        edit(value)
+        refusal({"run/advice.json": json.dumps(value).encode()})
+
+    def test_an_advice_comes_along(self, bundle, tmp_path):
+        value = advices.advice("different", "lots")
+        change = {"run/advice.json": json.dumps(value).encode()}
+        run = workshop.run(bundles.bring_in(resealed(bundle, tmp_path / "x.zip", change)))
+        assert run.read("advice") == value
+
+    @pytest.mark.parametrize(
+        "edit",
         [_set("train", to=[]), _set("val", to=[]), _set("train", 0, to=72), _set("test", 0, to=-1),
          _set("test", 0, to=1.5), _set("test", 0, to=True), _set("warnings", to=None),
          _set("left_out", to=None)],
@@ -262,6 +292,7 @@ class TestRun:
     @pytest.mark.parametrize(
         "line",
         [b"x", b"[]", b"{}", b'{"time": 1, "event": 1}', b'{"time": 1, "event": "epoch"}',
+         b'{"time": 1, "event": "stages", "weights": [1]}',
          b'{"time": 1, "event": "search", "strength": "1"}', b'{"time": "1", "event": "x"}',
          b'{"time": 1, "event": "phase", "phase": []}', b'{"time": 1, "event": "\\ud800"}'],
     )  # fmt: skip
@@ -388,9 +419,10 @@ class TestClasses:
             arguments["alpha"] = spec.alpha
         network = getattr(keras.applications, spec.function)(**arguments)
         backbone = Backbone(spec, size, network, Path("none"))
-        kernel = np.zeros((backbone.feature_dim, 3), np.float32)
-        head = LinearHead(kernel, np.zeros(3, np.float32), 1.0, 1.0)
-        model = backbones.classifier(backbones.with_head(backbone, head, dropout=0.2))
+        blocks = backbone.blocks
+        kernel = np.zeros((sum(block.width for block in blocks), 3), np.float32)
+        head = LinearHead(kernel, np.zeros(3, np.float32), 1.0, 1.0, 1.0)
+        model = backbones.classifier(backbones.with_head(backbone, head, blocks, dropout=0.2))
         model.save(tmp_path / "model.keras")
         keras.backend.clear_session()
         foreign.check_model(tmp_path / "model.keras")

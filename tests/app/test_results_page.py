@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app import datasets, figures, matrix, verdicts, workshop
+from app import datasets, figures, matrix, verdicts, ways, workshop
 from app.matrix import Cell
 from tests.app.conftest import Store, markup, press, running, title, words
 from transfer import store
@@ -245,6 +245,30 @@ def test_what_was_tried_and_what_was_kept(open_page: Any, finished: Store) -> No
     choice = verdicts.choice(run.result())
     assert choice is not None
     assert choice in words(open_page("results", run=finished.run_id))
+
+
+def test_what_each_way_would_have_given(open_page: Any, finished: Store) -> None:
+    run = workshop.run(finished.run_id)
+    result = run.result()
+    assert "What each way would have given" not in words(open_page("results", run=finished.run_id))
+    share = result["test"]
+    compared = [
+        {"strategy": cell.strategy, "validation": share, "seconds": 30.0, "note": None,
+         "test": None if cell.strategy == "finetune_many" else share}
+        for cell in ways.CELLS
+    ]  # fmt: skip
+    compared[3]["note"] = "There was no time <left>."
+    run.finish({**result, "comparison": compared, "advised": "linear_top", "requested": "all"})
+    page = open_page("results", run=finished.run_id)
+    assert "What each way would have given" in words(page)
+    table = markup(page).split('<table class="plain ways">')[1].split("</table>")[0]
+    for cell in ways.CELLS:
+        assert html.escape(cell.title) in table
+    assert table.count('class="dot"') == 3
+    assert "There was no time &lt;left&gt;." in table
+    assert "The advice was “Read the network's last impression”, and it was followed." in words(
+        page
+    )
 
 
 def test_the_figures_are_made_when_somebody_looks(open_page: Any, finished: Store) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import jobs, workshop
+from app import advising, jobs, workshop
+from app.advising import Subject
+from tests.app import advices
 from tests.app.conftest import harmless, markup, press, running, title, words
 from transfer.config import RunConfig
 from transfer.linear import STRENGTHS, SearchStep
@@ -218,14 +220,15 @@ def test_fine_tuning_draws_its_epochs_and_marks_the_best(open_page, tuning):
     assert re.search(r"Training, epoch \d of at most 20", words(page))
     assert [*_phases(page)] == [
         "Look at the pictures",
+        "Measure for the advice",
         "Fit the classifier",
-        "Retrain the last part",
+        "Retrain the network",
         "Check on validation pictures",
         "Save",
         "Measure on unseen pictures",
         "Check the exported model",
     ]
-    assert _phases(page)["Retrain the last part"] == "now"
+    assert _phases(page)["Retrain the network"] == "now"
     assert _phases(page)["Fit the classifier"] == "done"
     assert "Is it getting better?" in words(page)
     for chart in _charts(page):
@@ -347,3 +350,76 @@ def test_the_name_is_only_ever_text_in_every_state(open_page, finished, name):
     failed = _open(open_page, other)
     assert f"'{name}' is no picture." in words(failed)
     assert harmless(failed)
+
+
+def _asked(fruit: str, strategy: str) -> Run:
+    run = workshop.start(RunConfig(fruit, "builtin", 96, strategy=strategy), "Fruit")
+    running(run)
+    return run
+
+
+def test_before_it_is_measured_a_run_may_still_be_a_retraining(open_page, fruit):
+    run = _asked(fruit, "auto")
+    Reporter(run).say("advice", 1, 3, "Measuring")
+    page = _open(open_page, run)
+    assert _phases(page)["Measure for the advice"] == "now"
+    assert _phases(page)["Retrain the network"] == "later"
+
+
+@pytest.mark.parametrize(("amount", "tunes"), [("little", False), ("lots", True)])
+def test_once_it_is_measured_the_steps_are_those_of_the_advice(open_page, fruit, amount, tunes):
+    run = _asked(fruit, "auto")
+    run.write("advice", advices.advice("similar", amount))
+    Reporter(run).say("head", 1, 3, "Fitting the linear classifier")
+    page = _open(open_page, run)
+    assert ("Retrain the network" in _phases(page)) is tunes
+    assert _phases(page)["Fit the classifier"] == "now"
+    assert _phases(page)["Measure for the advice"] == "done"
+
+
+@pytest.mark.parametrize("phase", ["head", "fine_tuning", "validation", "test"])
+def test_all_four_ways_are_one_step(open_page, fruit, phase):
+    run = _asked(fruit, "all")
+    Reporter(run).say(phase, 1, 3, "Fine-tuning of most stages: Training, epoch 1 of at most 4")
+    page = _open(open_page, run)
+    assert [*_phases(page)] == [
+        "Look at the pictures", "Measure for the advice", "Learn in all four ways", "Save",
+        "Check the exported model",
+    ]  # fmt: skip
+    assert _phases(page)["Learn in all four ways"] == "now"
+    assert "Fine-tuning of most stages: Training, epoch 1 of at most 4" in words(page)
+
+
+def test_of_two_fine_tunings_the_curves_are_those_of_the_last(open_page, fruit):
+    run = _asked(fruit, "all")
+    for number in range(1, 6):
+        run.event("epoch", **_epoch(number, 0.7))
+    run.event("candidate", strategy="finetune_few", accuracy=0.9, low=0.8, high=1.0, n=6, loss=0.4)
+    page = _open(open_page, run)
+    assert "These are the curves of “Retrain its last part”." in words(page)
+    run.event("epoch", **_epoch(1, 0.6))
+    run.event("epoch", **_epoch(2, 0.5))
+    page = _open(open_page, run)
+    assert "These are the curves of “Retrain most of it”." in words(page)
+    assert _charts(page)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 2]
+
+
+def test_several_stages_say_how_much_each_is_listened_to(open_page, fruit):
+    run = _asked(fruit, "linear_stages")
+    run.event("stages", weights={"stage 3": 0.75, "<b>": 0.25})
+    page = _open(open_page, run)
+    assert "To which stages does it listen?" in words(page)
+    assert "75 %" in words(page)
+    assert "&lt;b&gt;" in markup(page)
+    assert "Curves of loss" not in words(page)
+
+
+def test_behind_a_measurement_it_waits_a_minute(open_page, fruit, queued):
+    subject = Subject(fruit, "builtin", 128)
+    advising.begin(subject)
+    job = jobs.latest("advise", subject.key)
+    assert job
+    assert jobs.claim(job, "cpu")
+    page = _open(open_page, queued)
+    assert title(page) == "Waiting for its turn: place 1 of 1."
+    assert "when the measuring for an advice has ended" in words(page)

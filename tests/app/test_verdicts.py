@@ -137,9 +137,9 @@ def result(asked: float, simple: float, shipped: str, **more: Any) -> dict[str, 
 def test_choice_says_what_was_compared_and_kept() -> None:
     words = plain(verdicts.choice(result(0.75, 0.85, "linear_top")))
     assert words == (
-        "Two ways were tried on the same 40 validation pictures. “Fine-tuning of the last stage”,"
-        " which you asked for, was right on 30 (75 %); the simpler “Linear classifier on the"
-        " finished network” on 34 (85 %). So the simpler one was kept."
+        "Two ways were tried on the same 40 validation pictures. “Retrain its last part”, which"
+        " you asked for, was right on 30 (75 %); the simpler “Read the network's last impression”"
+        " on 34 (85 %). So the simpler one was kept."
     )
     words = plain(verdicts.choice(result(0.9, 0.85, "finetune_few")))
     assert words.endswith("So what you asked for was kept.")
@@ -151,6 +151,39 @@ def test_choice_says_what_was_compared_and_kept() -> None:
 def test_choice_between_equals_was_made_by_the_loss(shipped: str, kept: str) -> None:
     words = plain(verdicts.choice(result(0.85, 0.85, shipped)))
     assert f"Neither was right more often, so {kept} was kept" in words
+
+
+@pytest.mark.parametrize("requested", ["auto", "all"])
+@pytest.mark.parametrize(
+    ("shipped", "says"),
+    [("finetune_few", "It did better by more than chance easily makes, so it was kept."),
+     ("linear_top", "so the simpler one was kept.")],
+)  # fmt: skip
+def test_what_became_of_an_advice_to_retrain(requested: str, shipped: str, says: str) -> None:
+    made = result(0.9, 0.8, shipped, advised="finetune_few") | {"requested": requested}
+    words = plain(verdicts.choice(made))
+    assert words.startswith(
+        "The advice was “Retrain its last part”. It and the simpler “Read the network's last"
+        " impression” were tried on the same 40 validation pictures: the first was right on 36"
+        " (90 %), the simpler one on 32 (80 %)."
+    )
+    assert words.endswith(says)
+
+
+def test_what_became_of_an_advice_that_needs_no_comparison() -> None:
+    report = {"n": 40, "accuracy": 0.9}
+    made = {"requested": "auto", "advised": "linear_stages", "shipped": "linear_stages"}
+    words = plain(verdicts.choice({**made, "candidates": {"linear_stages": report}}))
+    assert words == "The advice was “Listen to several of its layers”, and it was followed."
+    all_four = {"requested": "all", "advised": "finetune_many", "shipped": "linear_top"}
+    words = plain(verdicts.choice({**all_four, "candidates": {"linear_top": report}}))
+    assert "which was not finished; “Read the network's last impression” was kept." in words
+
+
+def test_what_was_asked_for_is_not_explained_by_an_advice() -> None:
+    """A named fine-tuning measures too, for what may be done to the pictures."""
+    made = {"requested": "finetune_few", "advised": "linear_top", "shipped": "finetune_few"}
+    assert verdicts.choice({**made, "candidates": {"finetune_few": {"n": 4}}}) is None
 
 
 def test_no_choice_where_one_way_was_tried() -> None:

@@ -1,0 +1,61 @@
+"""The decision table: where the pictures were measured to be, and a button in each cell."""
+
+import streamlit as st
+
+from app import quadrant, ways
+from app.advising import Subject
+from app.measured import Advice
+from app.ways import Cell
+
+
+def chosen(subject: Subject) -> str | None:
+    """Return the strategy that overrules the advice; None where nothing does."""
+    kept = st.session_state.get(_key(subject))
+    return kept if ways.known(kept) else None
+
+
+def decision(subject: Subject, advice: Advice | None) -> None:
+    """Draw the table; without an advice yet it can be chosen from all the same."""
+    above, below = ways.CELLS[:2], ways.CELLS[2:]
+    with st.container(key="decision"):  # placed by their order: see the style
+        st.html(quadrant.column_head(0))
+        st.html(quadrant.column_head(1))
+        st.html(quadrant.row_head(0))
+        for cell in above:
+            _cell(subject, advice, cell)
+        st.html(quadrant.field(advice))
+        st.html(quadrant.row_head(1))
+        for cell in below:
+            _cell(subject, advice, cell)
+
+
+def _cell(subject: Subject, advice: Advice | None, cell: Cell) -> None:
+    overruling, advised = chosen(subject), advice.strategy if advice else None
+    strategy = cell.strategy
+    taken = strategy == (overruling or advised)
+    row, kind = "above" if cell.little else "below", "taken" if taken else "other"
+    with st.container(key=f"cell_{row}_{kind}_{strategy}"):
+        st.html(quadrant.cell(cell, advice, overruling))
+        if strategy == overruling:
+            label, then = "Take it back", None
+        elif strategy == advised:
+            label, then = ("Follow the advice" if overruling else "Chosen"), None
+        else:
+            label, then = "Choose this instead" if advised else "Choose this", strategy
+        st.button(
+            label,
+            key=f"way_{strategy}",
+            help=None if taken and not overruling else f"{cell.title}: {cell.term}",
+            type="tertiary",
+            disabled=taken and not overruling,
+            on_click=_choose,
+            args=(subject, then),
+        )
+
+
+def _choose(subject: Subject, strategy: str | None) -> None:
+    st.session_state[_key(subject)] = strategy
+
+
+def _key(subject: Subject) -> str:
+    return f"way:{subject.digest}:{subject.backbone}"
