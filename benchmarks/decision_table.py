@@ -14,7 +14,6 @@ Prints one JSON object, or a table with `--markdown`. See `benchmarks/summary.py
 
 import argparse
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -107,7 +106,7 @@ def run(key: Key, data: Path, home: Path) -> Row:
     )
     words = ["train", data, "--json", "--run", folder, "--strategy", key.method, *network]
     done = processes.run("transfer", words, home, timeout)
-    row = _row(key, done, rows.marks_of_run(folder))
+    row = _row(key, done, rows.marks_of_run(folder, home))
     shutil.rmtree(folder)  # the model and the answers of all runs would take much room
     return row
 
@@ -150,17 +149,12 @@ def _row(key: Key, done: processes.Finished, marks: dict[str, Marks]) -> Row:
 
 @contextmanager
 def _store(folder: Path | None, name: str) -> Iterator[Path]:
-    """Yield a store for the runs of one data set, for this process too; kept if in `folder`."""
-    before = os.environ.get("TRANSFER_HOME")
-    with tempfile.TemporaryDirectory() as temporary:
-        home = (folder / name if folder else Path(temporary)).resolve()
-        os.environ["TRANSFER_HOME"] = str(home)
-        try:
-            yield home
-        finally:
-            os.environ.pop("TRANSFER_HOME")
-            if before is not None:
-                os.environ["TRANSFER_HOME"] = before
+    """Yield a store for the runs of one data set; kept if in `folder`."""
+    if folder:
+        yield (folder / name).resolve()
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        yield Path(temporary)
 
 
 def _is_data_set(path: Path) -> bool:

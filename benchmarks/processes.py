@@ -65,7 +65,9 @@ def run(
         lines, words = _text(answers).splitlines(), _text(errors).strip().splitlines()
     last = (lines or words or ["no output"])[-1]
     if process.returncode:
-        raise FailedError(f"exit status {process.returncode}: {last[-1000:]}")
+        # 2 is a mistake that the program explains in its answer; else there is a traceback.
+        why = [last] if process.returncode == 2 else words[-8:] or [last]
+        raise FailedError(f"exit status {process.returncode}: " + "\n".join(why)[-2000:])
     try:
         return Finished(json.loads(last), round(seconds, 2), peak)
     except ValueError:

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -100,11 +102,11 @@ class Rows:
             file.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
 
 
-def marks_of_run(folder: Path) -> dict[str, Marks]:
-    """Return what the shipped model of a finished run got right; its store is `TRANSFER_HOME`."""
-    run = Run(folder)
-    index = library.open_dataset(run.config().dataset)
-    found = {}
+def marks_of_run(folder: Path, home: Path) -> dict[str, Marks]:
+    """Return what the shipped model of a finished run got right; `home` is its store."""
+    run, found = Run(folder), {}
+    with patch.dict(os.environ, {"TRANSFER_HOME": str(home)}):
+        index = library.open_dataset(run.config().dataset)
     for part in ("validation", "test"):
         if (kept := run.answers(part)) is not None:
             found[part] = Marks.of(index, kept[0].tolist(), kept[1])

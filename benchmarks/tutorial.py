@@ -206,6 +206,7 @@ class _Clock(keras.callbacks.Callback):
             "seconds": round(sum(self.epochs), 2),
             "seconds_without_validation": round(sum(self.training), 2),
             "seconds_by_epoch": [round(value, 2) for value in self.epochs],
+            "training_seconds_by_epoch": [round(value, 2) for value in self.training],
         }
 
 
