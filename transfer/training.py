@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from transfer import backbones, devices, linear, store
+from transfer import backbones, devices, linear, pacing, store
+from transfer.pacing import Paced
 
-WARM_UP = 0.1  # share of the steps in which the rate rises from zero
 _EVALUATION_BATCH = 32
+_SHARES = (1.0, 0.75, 0.5)  # of the way from the start to the best epoch
 _MEMORY = 0.7  # of the mean of the epochs' weights: how much of it is older than the last epoch
 
 
@@ -76,6 +77,7 @@ class _State:
     history: list[dict[str, Any]] = field(default_factory=list)
     best_loss: float = math.inf
     best_epoch: int = 0
+    epochs: int = 0  # as planned: fewer where the time allows no more
     stopped: str | None = None
 
 
@@ -89,28 +91,31 @@ def fit(
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[list[dict[str, Any]], str]:
-    """Train `model` in place and leave it with the weights of its best epoch.
+    """Train `model` in place and leave it with its best weights.
 
-    The best epoch is that of the lowest validation loss; the weights at the start count as epoch 0.
+    Those are of the epoch with the lowest validation loss, the start being epoch 0, drawn back
+    towards the start as far as that lowers the loss further (WiSE-FT, arXiv 2109.01903).
     After each epoch everything needed to go on is in `checkpoint`, so that the same call in a new
     process gives what an undisturbed one would have given.
 
     Returns:
         (one row an epoch, why it ended: 'epochs', 'patience', 'budget', 'stopped' or 'diverged').
     """
-    optimizer = _compile(model, settings, settings.epochs * training.steps)
+    paced = _compile(model, settings)
     predict = backbones.compiled(model, _EVALUATION_BATCH)
-    variables = _variables(model, optimizer)
+    variables, start = _variables(model, paced.optimizer), _values(model.trainable_variables)
     state, best, mean = _restore(checkpoint, variables, model)
     if not state.history:
         _judge(state, {"epoch": 0}, predict, validation)
         state.best_loss, best = state.history[0]["val_loss"], _values(model.trainable_variables)
-        mean = best
+        state.epochs, mean = settings.epochs, best
         _save(checkpoint, variables, state, best, mean)
     while state.stopped is None:
-        watch = _Watch(settings, len(state.history), training.steps, on_progress, should_stop)
-        row = _one_epoch(model, optimizer, training, watch)
+        watch = _Watch(settings, state, training.steps, paced, on_progress, should_stop)
+        row = _one_epoch(model, training, watch)
         _judge(state, row, predict, validation)
+        seconds, left = time.monotonic() - watch.started, settings.deadline - time.monotonic()
+        state.epochs = pacing.affordable(state.epochs, row["epoch"], seconds, left)
         if row["val_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = row["val_loss"], row["epoch"]
             best = _values(model.trainable_variables)
@@ -126,52 +131,57 @@ def fit(
         _save(checkpoint, variables, state, best, mean)
         if on_epoch:
             on_epoch(row)
-    _assign(model.trainable_variables, best)
+    drawn = [[(1 - s) * a + s * b for a, b in zip(start, best, strict=True)] for s in _SHARES]
+    losses = [_loss_of(values, model, predict, validation) for values in drawn]
+    _assign(model.trainable_variables, drawn[int(np.argmin(losses))])
     return state.history, state.stopped
 
 
 class _Watch(keras.callbacks.Callback):
-    """Reports each step and ends the epoch when the time is up or the user wants to stop."""
+    """Sets the rates, reports each step, ends the epoch when time is up or the user says so."""
 
     def __init__(
         self,
         settings: FitSettings,
-        epoch: int,
+        state: _State,
         steps: int,
+        paced: Paced,
         on_progress: Callable[[Progress], None] | None,
         should_stop: Callable[[], bool],
     ) -> None:
         super().__init__()
-        self._settings, self.epoch, self._steps = settings, epoch, steps
+        self._deadline, self._epochs = settings.deadline, state.epochs
+        self.epoch, self._steps, self.paced = len(state.history), steps, paced
         self._on_progress, self._should_stop = on_progress, should_stop
         self.started = time.monotonic()
         self.out_of_time = False
 
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Set the rates of this step."""
+        step = (self.epoch - 1) * self._steps + batch
+        self.paced.slow_to(pacing.share(step, self._epochs * self._steps))
+
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Tell how far it is; end the epoch when the time is up."""
         now = time.monotonic()
-        self.out_of_time = now >= self._settings.deadline
+        self.out_of_time = now >= self._deadline
         if self.out_of_time or self._should_stop():
             # Keras ends the epoch after this batch.
             self.model.stop_training = True  # pyright: ignore[reportOptionalMemberAccess]
         if self._on_progress:
             done = batch + 1
             a_step = (now - self.started) / done
-            left = (self._settings.epochs - self.epoch) * self._steps + self._steps - done
-            seconds = min(left * a_step, max(0.0, self._settings.deadline - now))
-            self._on_progress(
-                Progress(self.epoch, self._settings.epochs, done, self._steps, seconds)
-            )
+            left = (self._epochs - self.epoch) * self._steps + self._steps - done
+            seconds = min(left * a_step, max(0.0, self._deadline - now))
+            self._on_progress(Progress(self.epoch, self._epochs, done, self._steps, seconds))
 
 
-def _compile(
-    model: keras.Model, settings: FitSettings, steps: int
-) -> keras.optimizers.MultiOptimizer:
-    optimizer = _optimizer(settings, steps)
+def _compile(model: keras.Model, settings: FitSettings) -> Paced:
+    paced = pacing.adamw(settings.rates, settings.default_rate, settings.weight_decay)
     # XLA is about eight times slower on a CPU (measured with MobileNetV2).
     jit_compile = "auto" if devices.has_accelerator() else False
     model.compile(
-        optimizer=optimizer,
+        optimizer=paced.optimizer,
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
         metrics=[
             keras.metrics.CategoricalAccuracy(name="accuracy"),
@@ -179,16 +189,11 @@ def _compile(
         ],
         jit_compile=jit_compile,  # pyright: ignore[reportArgumentType]
     )
-    optimizer.build(model.trainable_variables)
-    return optimizer
+    paced.optimizer.build(model.trainable_variables)
+    return paced
 
 
-def _one_epoch(
-    model: keras.Model,
-    optimizer: keras.optimizers.MultiOptimizer,
-    training: Batches,
-    watch: "_Watch",
-) -> dict[str, Any]:
+def _one_epoch(model: keras.Model, training: Batches, watch: "_Watch") -> dict[str, Any]:
     """Train for one epoch and return its row, without the validation."""
     silent: Any = 0
     data = training.epoch(watch.epoch)
@@ -197,25 +202,9 @@ def _one_epoch(
         "epoch": watch.epoch,
         "loss": result["nll"][-1],
         "accuracy": result["accuracy"][-1],
-        "learning_rate": float(optimizer.optimizers[0].learning_rate),
+        "learning_rate": watch.paced.fastest,
         "seconds": time.monotonic() - watch.started,
     }
-
-
-def _optimizer(settings: FitSettings, steps: int) -> keras.optimizers.MultiOptimizer:
-    """Return AdamW with a rate for each group of variables, warmed up and then cosine (SGDR)."""
-
-    def adamw(rate: float) -> keras.optimizers.Optimizer:
-        warm_up = max(1, round(WARM_UP * steps))
-        schedule: Any = keras.optimizers.schedules.CosineDecay(
-            0.0, max(1, steps - warm_up), warmup_target=rate, warmup_steps=warm_up
-        )
-        return keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay)
-
-    groups = keras.optimizers.OptimizerMap(
-        adamw(settings.default_rate), {path: adamw(rate) for path, rate in settings.rates.items()}
-    )
-    return keras.optimizers.MultiOptimizer(groups)
 
 
 def _judge(
@@ -271,8 +260,8 @@ def _reason_to_stop(
         return "diverged"
     if out_of_time or time.monotonic() >= settings.deadline:
         return "budget"
-    if row["epoch"] >= settings.epochs:
-        return "epochs"
+    if row["epoch"] >= state.epochs:
+        return "epochs" if state.epochs == settings.epochs else "budget"
     return "patience" if row["epoch"] - state.best_epoch >= settings.patience else None
 
 
