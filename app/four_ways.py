@@ -121,7 +121,7 @@ def table(found: list[Row]) -> list[dict[str, Any]]:
 def _row(row: Row, low: float, high: float) -> str:
     marks = [mark for mark, there in (("advised", row.advised), ("kept", row.kept)) if there]
     tags = "".join(f'<span class="tag">{mark}</span>' for mark in marks)
-    note = f'<span class="small quiet">{html.escape(row.note)}</span>' if row.note else ""
+    note = f'<p class="small quiet">{html.escape(row.note)}</p>' if row.note else ""
     took = "" if row.seconds is None else words.duration(row.seconds).removeprefix("about ")
     cell = ways.cell(row.strategy)
     return (

@@ -4,7 +4,7 @@ import html
 
 import streamlit as st
 
-from app import advising, counsel, evidence, words
+from app import advising, counsel, evidence, jobs, words
 from app.advising import Standing, Subject
 from app.measured import Advice
 from app.networks import Offer
@@ -41,7 +41,7 @@ def _follow(subject: Subject) -> None:
             f' aria-valuenow="{percent:.0f}"><div style="width: {percent:.1f}%"></div></div>'
         )
     st.html(
-        '<div class="card"><p class="class-name">Measuring your pictures</p>'
+        '<div class="card measuring"><p class="class-name">Measuring your pictures</p>'
         f'{bar}<p class="small number" aria-live="polite">{html.escape(text)}</p>'
         f'<p class="small quiet">{_NO_WAIT}</p></div>'
     )
@@ -51,7 +51,12 @@ def _how_far(standing: Standing) -> tuple[float | None, str]:
     """Return how far a measurement is (None: not known), and that in words."""
     status = standing.status
     if standing.word == "waiting":
-        return None, "Waiting for its turn: it begins when what is at work now has ended."
+        at_work = any(job.kind != "import" and job.state == "running" for job in jobs.active())
+        return None, (
+            "Waiting for its turn: it begins when what is at work now has ended."
+            if at_work
+            else "It begins in a moment."
+        )
     if standing.word == "training":
         return None, "A training of these pictures that is under way measures them."
     done, total = float(status.get("done", 0)), float(status.get("total", 0))

@@ -58,7 +58,7 @@ def _live(run_id: str, had_result: bool) -> None:
         return
     _headline(run, standing, status)
     done, total = float(status.get("done", 0)), float(status.get("total", 0))
-    text = f"{status.get('words', 'Starting')}{_count(status)}"
+    text = f"{_plainly(str(status.get('words', 'Starting')))}{_count(status)}"
     frame.progress(done / total if total else None, text)
     _buttons(run, status)
     events, _ = run.events_since()
@@ -102,6 +102,14 @@ def _headline(run: Run, standing: Standing, status: Row) -> None:
         f"{run.about()['name']}: the work goes on without the page, and its address brings you"
         " back. You need not save anything.",
     )
+
+
+def _plainly(said: str) -> str:
+    """Name the way of learning as the pages do, where what is being done begins with its name."""
+    for spec in catalog.STRATEGIES:
+        if said.startswith(f"{spec.title}: "):
+            return f"“{ways.named(spec.name)}”: {said.removeprefix(f'{spec.title}: ')}"
+    return said
 
 
 def _count(status: Row) -> str:

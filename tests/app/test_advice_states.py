@@ -63,7 +63,7 @@ class TestMeasuring:
         assert subject.run.config() == RunConfig(
             fruit, subject.backbone, subject.image_size, strategy="auto"
         )
-        assert "Waiting for its turn" in words(page)
+        assert "It begins in a moment." in words(page)
         assert "You need not wait for it" in words(page)
         page.run()
         open_page("advice", data=fruit)
@@ -113,7 +113,7 @@ class TestMeasuring:
         assert not page.button(key="start").disabled
         press(page, "measure")
         assert _job(fruit).state == "queued"
-        assert "Waiting for its turn" in words(page)
+        assert "It begins in a moment." in words(page)
 
     def test_what_no_version_understands_is_a_failure_too(self, open_page, fruit, keras_home):
         page = open_page("advice", data=fruit)

@@ -387,7 +387,7 @@ def test_all_four_ways_are_one_step(open_page, fruit, phase):
         "Check the exported model",
     ]  # fmt: skip
     assert _phases(page)["Learn in all four ways"] == "now"
-    assert "Fine-tuning of most stages: Training, epoch 1 of at most 4" in words(page)
+    assert "“Retrain most of it”: Training, epoch 1 of at most 4" in words(page)
 
 
 def test_of_two_fine_tunings_the_curves_are_those_of_the_last(open_page, fruit):

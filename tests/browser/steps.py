@@ -44,7 +44,8 @@ def start_training(page: Page, *, fine_tuning: bool = False, side: int | None = 
     """
     to_advice(page)
     if fine_tuning:
-        page.get_by_text("Retrain its last part").click()
+        page.locator(".st-key-way_finetune_few").get_by_role("button").click()
+        expect(page.get_by_text("Your choice: Retrain its last part")).to_be_visible()
     if side:
         page.get_by_text("More settings").click()
         field = page.get_by_role("spinbutton", name="Input size in pixels")
