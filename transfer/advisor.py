@@ -41,8 +41,8 @@ class Measured:
     """The advice with all that stands beside it; `to_json` is what the run folder keeps."""
 
     advice: Advice
-    mirror: Change
-    turn: Change
+    mirror: Change | None  # None: too few pictures to tell
+    turn: Change | None
     costs: dict[str, float]
     backbone: str
     image_size: int
@@ -52,7 +52,10 @@ class Measured:
         """Return the advice as a JSON object."""
         return {
             **self.advice.to_json(),
-            "augmentation": {"mirror": vars(self.mirror), "turn": vars(self.turn)},
+            "augmentation": {
+                "mirror": vars(self.mirror) if self.mirror else None,
+                "turn": vars(self.turn) if self.turn else None,
+            },
             "costs": self.costs,
             "backbone": self.backbone,
             "image_size": self.image_size,
@@ -187,7 +190,9 @@ def _shift(backbone: Backbone, index: ImageIndex, looked: np.ndarray, seed: int)
     return measured
 
 
-def _changes(backbone: Backbone, data: _Data, looked: np.ndarray) -> tuple[Change, Change]:
+def _changes(
+    backbone: Backbone, data: _Data, looked: np.ndarray
+) -> tuple[Change | None, Change | None]:
     """Return what mirroring and a quarter turn do to a probe's answers."""
     top = pooling.top(data.kept.blocks)
     varied = features.varied(
@@ -211,9 +216,9 @@ def _changes(backbone: Backbone, data: _Data, looked: np.ndarray) -> tuple[Chang
     return _change(right, "mirrored"), _change(right, "turned")
 
 
-def _change(right: dict[str, list[np.ndarray]], name: str) -> Change:
+def _change(right: dict[str, list[np.ndarray]], name: str) -> Change | None:
     if not right["plain"]:
-        return Change(name == "mirrored", float("nan"), float("nan"), 0)
+        return None
     before, after = np.concatenate(right["plain"]), np.concatenate(right[name])
     lost = before.astype(float) - after
     error = lost.std() / np.sqrt(len(lost))
