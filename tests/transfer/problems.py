@@ -1,0 +1,151 @@
+"""What the tests of the core share: networks without a download, pictures, whole tasks."""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from transfer import backbones, catalog, features, weights
+from transfer.backbones import Backbone
+from transfer.builtin import network as builtin_network
+from transfer.config import RunConfig
+from transfer.dataset.index import ImageIndex, Picture
+from transfer.dataset.split import Split
+from transfer.runs import Run
+from transfer.strategies import Task
+
+SIZE = 64
+QUICK_PARAMETERS = 6_000_000  # networks with more are for the slow tests
+# One of each kind of graph: residual, plain, with two branches handed on, without BatchNorm.
+QUICK = ("builtin", "MobileNetV2", "ResNet50", "VGG16", "ConvNeXtTiny", "NASNetMobile")
+
+
+def build(name: str, size: int) -> keras.Model:
+    """Return a network of the catalog with random weights."""
+    spec = catalog.backbone(name)
+    if name == catalog.BUILTIN:
+        return builtin_network.build((size, size, 3))
+    arguments: dict[str, Any] = {} if spec.alpha is None else {"alpha": spec.alpha}
+    make = getattr(keras.applications, spec.function)
+    return make(include_top=False, weights=None, input_shape=(size, size, 3), **arguments)
+
+
+def builtin(size: int = SIZE) -> Backbone:
+    """Return the network whose weights lie in the repository."""
+    spec = catalog.backbone(catalog.BUILTIN)
+    return backbones.load(spec, size, weights.obtain(spec, size))
+
+
+def pretrained(shared: Path, name: str, size: int = SIZE) -> Backbone:
+    """Return a network with its real weights; skips where they are not."""
+    spec = catalog.backbone(name)
+    path = shared / "keras" / "models" / weights.file_name(spec, spec.input_size)
+    if not path.is_file():
+        pytest.skip(f"no weights of {name} beside the real data sets")
+    return backbones.load(spec, size, path)
+
+
+def random_backbone(name: str, folder: Path, size: int = SIZE) -> Backbone:
+    """Return a network with random weights, and a file that stands for them."""
+    keras.utils.set_random_seed(0)
+    network = build(name, size)
+    path = folder / f"{name}.weights"
+    path.write_bytes(name.encode())
+    return Backbone(catalog.backbone(name), size, network, path)
+
+
+def stripes(label: int, seed: int, size: int = 72) -> np.ndarray:
+    """Return one picture uint8 [size, size, 3]: class 0 lies, 1 stands, 2 slants, 3 is chequered.
+
+    Colours, widths and places differ from picture to picture, so that pixels alone do not tell.
+    """
+    rng = np.random.default_rng([seed, label])
+    rows, columns = np.mgrid[0:size, 0:size]
+    wave = rng.uniform(0.5, 0.9)
+    phase = rng.uniform(0, 2 * np.pi)
+    if label == 3:
+        pattern = np.sin(wave * rows + phase) * np.sin(wave * columns + phase)
+    else:
+        along = (rows, columns, (rows + columns) / math.sqrt(2))[label]
+        pattern = np.sin(wave * along + phase)
+    low, high = rng.uniform(0, 110, 3), rng.uniform(140, 255, 3)
+    mixed = low + (high - low) * (0.5 + 0.5 * pattern[..., None])
+    return np.clip(mixed + rng.normal(0, 18, (size, size, 3)), 0, 255).astype(np.uint8)
+
+
+def dataset(
+    folder: Path, per_class: int = 12, classes: int = 2, seed: int = 0, size: int = 72
+) -> ImageIndex:
+    """Write striped pictures as the library keeps them, and return their index."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = []
+    for label in range(classes):
+        for number in range(per_class):
+            pixels = stripes(label, 1000 * seed + number, size)
+            pictures.append(keep(folder, f"class-{label}", f"{label}-{number:03d}", pixels))
+    return ImageIndex(folder, hashlib.sha256(str(folder).encode()).hexdigest(), tuple(pictures))
+
+
+def keep(folder: Path, label: str, name: str, pixels: np.ndarray) -> Picture:
+    """Write one picture as the library keeps it."""
+    file = f"{name}.png"
+    Image.fromarray(pixels).save(folder / file)
+    content = hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+    height, width = pixels.shape[:2]
+    return Picture(f"{label}/{file}", label, None, file, content, width, height)
+
+
+def parted(index: ImageIndex, val: int = 4, test: int = 4) -> Split:
+    """Return a split with the last so many pictures of each class in validation and test."""
+    parts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
+    for name in index.classes:
+        members = [i for i, one in enumerate(index.pictures) if one.label == name]
+        edge = len(members) - val - test
+        parts["train"] += members[:edge]
+        parts["val"] += members[edge : edge + val]
+        parts["test"] += members[edge + val :]
+    return Split(tuple(parts["train"]), tuple(parts["val"]), tuple(parts["test"]))
+
+
+def task(
+    folder: Path,
+    index: ImageIndex,
+    backbone: Backbone,
+    strategy: str = "finetune_few",
+    parts: Split | None = None,
+    **settings: Any,
+) -> Task:
+    """Return a task with its features computed and its run folder begun."""
+    chosen = {name: settings.pop(name) for name in list(settings) if name in _OF_THE_CONFIG}
+    config = RunConfig(
+        index.digest, backbone.spec.name, backbone.image_size, strategy=strategy, **chosen
+    )
+    run = Run(folder)
+    run.start(config)
+    parts = parts or parted(index)
+    numbers = {name: number for number, name in enumerate(index.classes)}
+    return Task(
+        config=config,
+        run=run,
+        index=index,
+        split=parts,
+        labels=np.array([numbers[picture.label] for picture in index.pictures]),
+        backbone=backbone,
+        features=features.compute(backbone, index, sorted([*parts.train, *parts.val])),
+        deadline=settings.pop("deadline", math.inf),
+        **settings,
+    )
+
+
+_OF_THE_CONFIG = {"epochs", "seed", "batch_size", "learning_rate", "dropout", "patience", "budget"}
+
+
+def values(variables: Sequence[keras.Variable]) -> list[np.ndarray]:
+    """Return copies of variables' values."""
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
