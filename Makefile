@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-dev run stop test browser check stress bench lock clean
+.PHONY: setup setup-dev run stop test browser check stress bench bench-table bench-speed bench-scaling lock clean
 
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev
@@ -44,6 +44,17 @@ bench: setup-dev browser
 	$(BIN)/python -m benchmarks.builtin_backbone
 	$(BIN)/python -m benchmarks.ui
 	$(BIN)/python -m benchmarks.accuracy
+
+# Hours long. What has finished stays in runs/: the same command goes on where it was.
+ROOTS ?= $(or $(TRANSFER_SHARED),../shared)/datasets
+bench-table: setup-dev
+	$(BIN)/python -m benchmarks.decision_table $(ROOTS) --out runs/decision_table.jsonl --markdown
+
+bench-speed: setup-dev
+	$(BIN)/python -m benchmarks.speed
+
+bench-scaling: setup-dev
+	$(BIN)/python -m benchmarks.scaling --picture docs/pictures/scaling.svg
 
 # Pins every package for Python 3.11 and 3.12 at once.
 lock: setup-dev

@@ -27,7 +27,7 @@ from transfer import catalog
 
 CLASSES, SIDE = 10, 32
 MOST_MEMORY = 3000  # MB, with 100,000 pictures
-_CONTRAST = 6  # values by which the classes' colours differ: neither trivial nor hopeless
+_CONTRAST = 20  # values by which the classes' colours differ: neither trivial nor hopeless
 
 
 def main() -> None:
@@ -135,7 +135,13 @@ def drawn(found: list[dict[str, Any]]) -> str:
     return drawing.svg(
         [
             Panel("Time", across, "seconds", curves("seconds")),
-            Panel("Memory", across, "peak, MB", curves("peak_memory_mb"), ("allowed", MOST_MEMORY)),
+            Panel(
+                "Memory",
+                across,
+                "peak, MB",
+                curves("peak_memory_mb"),
+                (f"{MOST_MEMORY:,} MB allowed", MOST_MEMORY),
+            ),
         ]
     )
 

@@ -22,7 +22,6 @@ MOST_REGRET = 1.0  # points
 _EXPECTED = re.compile(r"\*\*Expected quadrant:\*\*\s*(\w+)[^.]*?\b(little|lots)\b")
 
 _Rights = dict[str, np.ndarray]  # method -> share of seeds that were right, for each test picture
-_Regrets = dict[str, dict[str, Difference]]  # backbone -> way -> one for each data set
 
 
 def summarise(sets: Mapping[str, tuple[Path, Sequence[Key]]], kept: Rows) -> dict[str, Any]:
@@ -46,11 +45,11 @@ def summarise(sets: Mapping[str, tuple[Path, Sequence[Key]]], kept: Rows) -> dic
     return {
         "cores": os.cpu_count(),
         "missing_runs": missing,
-        "code": sorted({cell_code for cell in cells for cell_code in cell["code"]}),
+        "code": sorted({one for cell in cells for one in cell["code"]}),
         "sets": cells,
         "means": {
-            backbone: _means([c for c in cells if c["backbone"] == backbone], ways)
-            for backbone, ways in regrets.items()
+            backbone: _means([c for c in cells if c["backbone"] == backbone], regrets[backbone])
+            for backbone in dict.fromkeys(cell["backbone"] for cell in cells)
         },
     }
 
