@@ -17,8 +17,9 @@ from transfer.features import Features
 from transfer.linear import Probe
 from transfer.similarity import Shift
 
-_MOST_PROBED = 3000  # pictures that the probes look at
-_CURVE = ((1 / 8, 4), (1 / 4, 3), (1 / 2, 2))  # share of the pictures, how often drawn
+_MOST_PROBED = 2000  # pictures that the probes look at
+_CURVE = ((1 / 8, 3), (1 / 4, 2), (1 / 2, 1))  # share of the pictures, how often drawn
+_MOST_CHANGED = 1000  # pictures from which the probe learns that judges changed copies
 _LEAST_A_CLASS = 3
 _SAFE_LOSS = 0.02  # accuracy that may be lost by a change that is still called safe
 _FORWARD_SECONDS = 0.02  # of one picture, where nothing has been measured
@@ -206,7 +207,7 @@ def _changes(
     labels = data.labels[looked]
     right: dict[str, list[np.ndarray]] = {"plain": [], "mirrored": [], "turned": []}
     for held in (half, ~half):
-        learned = np.setdiff1d(data.probed, looked[held])
+        learned = np.setdiff1d(data.sample(_MOST_CHANGED), looked[held])
         if len(np.unique(data.labels[learned])) < data.num_classes:
             continue
         head = data.probe(top, learned).head

@@ -9,7 +9,7 @@ import tensorflow as tf
 from transfer import imaging
 from transfer.augmentation import Augmentation, augment
 
-CACHE_BYTES = 2 * 1024**3  # resized pictures up to this much stay in memory between epochs
+CACHE_BYTES = 1024**3  # resized pictures up to this much stay in memory between epochs
 
 
 def pictures(paths: Sequence[Path], image_size: int, batch_size: int) -> tf.data.Dataset:

@@ -43,7 +43,10 @@ def plain(
     lower: Lower, paths: Sequence[Path], image_size: int, file: Path, told: Callable[[int], None]
 ) -> np.ndarray:
     """Return the answers for pictures as they are, float16 [n, *shape], kept in `file`."""
-    data = batches.pictures(paths, image_size, _BATCH).as_numpy_iterator()
+
+    def data() -> Iterator[np.ndarray]:
+        return batches.pictures(paths, image_size, _BATCH).as_numpy_iterator()
+
     return _kept(file, lower, len(paths), data, told)
 
 
@@ -100,7 +103,9 @@ class BoundaryBatches:
         return data.apply(tf.data.experimental.assert_cardinality(self.steps)).prefetch(4)
 
     def _view(self, number: int) -> np.ndarray:
-        data = self._source.in_order(number).as_numpy_iterator()
+        def data() -> Iterator[np.ndarray]:
+            return self._source.in_order(number).as_numpy_iterator()
+
         file = self._folder / f"view-{number}.npy"
         return _kept(file, self._lower, self._source.pictures, data, self._told)
 
@@ -109,7 +114,7 @@ def _kept(
     file: Path,
     lower: Lower,
     pictures: int,
-    data: Iterator[np.ndarray],
+    data: Callable[[], Iterator[np.ndarray]],
     told: Callable[[int], None],
 ) -> np.ndarray:
     """Return the file's array, made from the data where it is not there whole."""
@@ -121,7 +126,7 @@ def _kept(
     made = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float16, shape=shape)
     done = 0
     largest = np.finfo(np.float16).max
-    for (answers,) in lower.extractor.stream(data):
+    for (answers,) in lower.extractor.stream(data()):
         made[done : done + len(answers)] = np.clip(answers, -largest, largest)
         done += len(answers)
         told(done)

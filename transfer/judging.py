@@ -81,8 +81,9 @@ def judge(
     paths = [index.path(picture) for picture in pictures]
     classifier = Classifier(model, index.classes, image_size)
     answers = prediction.probabilities(classifier, paths, on_step)
-    labels = np.array([index.classes.index(picture.label) for picture in pictures])
-    report = evaluation.evaluate(answers, labels, index.classes)
+    numbers = {name: number for number, name in enumerate(index.classes)}
+    labels = np.array([numbers[picture.label] for picture in pictures])
+    report = evaluation.evaluate(answers, labels, classifier.classes)
     return Judged(report, answers, answers.argmax(axis=1) == labels, time.monotonic() - began)
 
 

@@ -7,7 +7,6 @@ each picture's answer by a classifier that has not learned it is y - ((I - H) y)
 the answers times one temperature gives probabilities.
 """
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -21,6 +20,7 @@ STRENGTHS: tuple[float, ...] = tuple(float(s) for s in np.logspace(1.5, -4.0, 12
 _GIVE_UP_AFTER = 3  # strengths in a row without a better loss
 _LARGE = 1500  # unknowns: above it, a factorisation a strength is faster than all eigenvectors
 _LARGE_STRENGTHS = (3.0, 1.0, 0.3, 0.1, 0.03)
+_MOST_ANSWERS = 2**26  # numbers that are kept so as not to go through the pictures again
 _CHUNK = 4096  # rows that are taken to double precision at once
 _TEMPERATURES = (-2.0, 6.0)  # natural logarithms
 _FLOOR = 1e-6  # least probability that counts
@@ -216,16 +216,18 @@ class _Primal:
         self.values, self.vectors = linalg.eigh(scaled.gram(), overwrite_a=True, check_finite=False)
         self.values = np.maximum(self.values, 0.0)
         self.rotated = self.vectors.T @ scaled.times(self.targets)
+        self._known: dict[float, tuple[np.ndarray, np.ndarray]] = {}
 
     def residuals(self, strength: float) -> tuple[np.ndarray, np.ndarray]:
-        which = self.strengths.index(strength)
-        answers, leverages = self._answers
-        return self.targets - answers[which], 1 - 1 / self.scaled.n - leverages[which]
+        if strength not in self._known:
+            many = self.targets.size * len(self.strengths) > _MOST_ANSWERS
+            self._known = self._answers((strength,) if many else self.strengths)
+        answers, leverages = self._known[strength]
+        return self.targets - answers, 1 - 1 / self.scaled.n - leverages
 
-    @functools.cached_property
-    def _answers(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (HY [strengths, n, classes], h [strengths, n]) in one pass over the pictures."""
-        inverses = [1 / (self.values + strength) for strength in self.strengths]
+    def _answers(self, strengths: tuple[float, ...]) -> dict[float, tuple[np.ndarray, np.ndarray]]:
+        """Return (HY [n, classes], h [n]) for each strength, in one pass over the pictures."""
+        inverses = [1 / (self.values + strength) for strength in strengths]
         answers = np.empty((len(inverses), *self.targets.shape), np.float32)
         leverages = np.empty((len(inverses), self.scaled.n), np.float64)
         for start, stop in self.scaled.chunks():
@@ -233,7 +235,7 @@ class _Primal:
             leverages[:, start:stop] = ((z * z) @ np.stack(inverses, axis=1)).T
             for i, inverse in enumerate(inverses):
                 answers[i, start:stop] = z @ (self.rotated * inverse[:, None])
-        return answers, leverages
+        return {one: (answers[i], leverages[i]) for i, one in enumerate(strengths)}
 
     def block(self, strength: float, rows: np.ndarray) -> np.ndarray:
         x = np.concatenate([self.scaled.rows(i, i + 1) for i in rows])

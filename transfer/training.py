@@ -38,6 +38,10 @@ class FitSettings:
     label_smoothing: float = 0.0
 
 
+class TimeUpError(Exception):
+    """Raised while an epoch's batches are prepared, where there is no time for it any more."""
+
+
 class Batches(Protocol):
     """What the model learns from, epoch by epoch."""
 
@@ -112,7 +116,11 @@ def fit(
         _save(checkpoint, variables, state, best, mean)
     while state.stopped is None:
         watch = _Watch(settings, state, training.steps, paced, on_progress, should_stop)
-        row = _one_epoch(model, training, watch)
+        try:
+            row = _one_epoch(model, training, watch)
+        except TimeUpError:
+            state.stopped = "stopped" if should_stop() else "budget"
+            break
         _judge(state, row, predict, validation)
         seconds, left = time.monotonic() - watch.started, settings.deadline - time.monotonic()
         state.epochs = pacing.affordable(state.epochs, row["epoch"], seconds, left)

@@ -107,8 +107,10 @@ def _stratified(
     rng = np.random.default_rng(seed)
     side_of: dict[str, str] = {}  # sha256 -> part; a copy under another label follows its twin
     sides: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    for label in sorted({index.pictures[i].label for i in positions}):
-        members = [i for i in positions if index.pictures[i].label == label]
+    by_label: dict[str, list[int]] = defaultdict(list)
+    for i in positions:
+        by_label[index.pictures[i].label].append(i)
+    for _, members in sorted(by_label.items()):
         groups: dict[str, list[int]] = defaultdict(list)
         for i in members:
             groups[index.pictures[i].sha256].append(i)

@@ -5,6 +5,7 @@ frozen, rates warm up and fall by a cosine, the epoch with the lowest validation
 """
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from transfer.boundary import BoundaryBatches, Lower
 from transfer.strategies import heads
 from transfer.strategies import plan as planning
 from transfer.strategies.base import Task, Trained
-from transfer.training import Batches, FitSettings, Validation
+from transfer.training import Batches, FitSettings, TimeUpError, Validation
 
 _SAMPLES = 16  # pictures by which a fast runtime is compared with Keras
 _BATCH = 32
@@ -86,7 +87,7 @@ def train(task: Task, policy: Policy) -> Trained:
         task.on_epoch,
         task.should_stop,
     )
-    _calibrate(model, judged)
+    _calibrate(model, parts, judged)
     shutil.rmtree(folder / "views", ignore_errors=True)
     rows = (heads.history_row(task, head, (block,)), *history)
     return Trained(policy.strategy, backbones.classifier(parts.whole), rows, ended)
@@ -120,20 +121,26 @@ def _inputs(
         return parts.whole, source, Validation(plain, labels)
     samples = next(iter(batches.pictures(paths[:_SAMPLES], size, _SAMPLES))).numpy()
     lower = Lower(runtimes.fastest(parts.lower, samples), shape)
-    told = _counter(task, source.pictures)
-    plain = boundary.plain(lower, paths, size, folder / "validation.npy", told)
-    learned = BoundaryBatches(source, lower, count, folder, told)
+    plain = boundary.plain(lower, paths, size, folder / "validation.npy", lambda _: None)
+    learned = BoundaryBatches(source, lower, count, folder, _counter(task, source.pictures))
     return parts.upper, learned, Validation(plain, labels)
 
 
-def _calibrate(model: keras.Model, judged: Validation) -> None:
+def _calibrate(model: keras.Model, parts: Halves, judged: Validation) -> None:
     """Scale the head's logits by the one number that makes the validation labels likeliest."""
     predict = backbones.compiled(model, _BATCH)
-    parts = [predict(judged.inputs[i : i + _BATCH]) for i in range(0, len(judged.labels), _BATCH)]
-    _, temperature = linear.calibrated(np.concatenate(parts), judged.labels)
-    head = model.get_layer(backbones.HEAD)
+    starts = range(0, len(judged.labels), _BATCH)
+    answers = np.concatenate([predict(judged.inputs[i : i + _BATCH]) for i in starts])
+    _, temperature = linear.calibrated(answers, judged.labels)
+    head = parts.upper.get_layer(backbones.HEAD)
     head.set_weights([temperature * value for value in head.get_weights()])
 
 
 def _counter(task: Task, total: int) -> Callable[[int], None]:
-    return lambda done: task.on_view(min(done, total), total) if task.on_view else None
+    def told(done: int) -> None:
+        if time.monotonic() >= task.deadline or task.should_stop():
+            raise TimeUpError
+        if task.on_view:
+            task.on_view(done, total)
+
+    return told

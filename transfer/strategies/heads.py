@@ -7,6 +7,8 @@ from transfer.linear import LinearHead, Probe
 from transfer.pooling import Block
 from transfer.strategies.base import Task
 
+_PIECE = 4096  # pictures whose features are in memory at once
+
 
 def probe(task: Task, block: Block, tell: bool = False) -> Probe:
     """Return the head of one block, fitted on the training pictures."""
@@ -50,9 +52,20 @@ def history_row(
     """Return the one row of the head phase: losses and accuracies on both parts."""
     row: dict[str, float | int | str] = {"phase": "head", "epoch": 0}
     for prefix, positions in (("", task.split.train), ("val_", task.split.val)):
-        features = [task.of(block, positions).astype(np.float32) for block in blocks]
-        answers = head.probabilities(np.concatenate(features, axis=1))
+        answers = np.concatenate(
+            [_answers(task, head, blocks, some) for some in _pieces(positions)]
+        )
         labels = task.labels[np.asarray(positions)]
         report = evaluation.evaluate(answers, labels, task.index.classes)
         row[f"{prefix}loss"], row[f"{prefix}accuracy"] = report.loss, report.overall.accuracy
     return row
+
+
+def _pieces(positions: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return [positions[i : i + _PIECE] for i in range(0, len(positions), _PIECE)]
+
+
+def _answers(
+    task: Task, head: LinearHead, blocks: tuple[Block, ...], positions: tuple[int, ...]
+) -> np.ndarray:
+    return head.probabilities(np.concatenate([task.of(b, positions) for b in blocks], axis=1))
