@@ -225,11 +225,10 @@ def _size_words(evidence: Evidence, size: Axis, slope: float) -> str:
 def _similarity_words(evidence: Evidence, gap: float, error: float) -> list[str]:
     words = []
     if evidence.bn_shift is not None:
-        side = "close to" if evidence.bn_shift < SHIFT_BORDER else "away from"
+        side = "much as it saw" if evidence.bn_shift < SHIFT_BORDER else "unlike what it saw"
         words.append(
-            f"What the network's channels see in them is {side} what they saw when it learned:"
-            f" shifted by {evidence.bn_shift:.2f} standard deviations (the border is near"
-            f" {SHIFT_BORDER:.2f})."
+            f"The network sees them {side} when it learned: its channels' averages are shifted by"
+            f" {evidence.bn_shift:.2f} standard deviations (the border is near {SHIFT_BORDER:.2f})."
         )
     else:
         wide = "in many ways" if evidence.spread > SPREAD_BORDER else "in few ways"
