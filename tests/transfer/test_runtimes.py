@@ -64,9 +64,7 @@ def extractor(request: pytest.FixtureRequest, network: keras.Model) -> Extractor
     shape = (SIZE, SIZE, 3)
     if request.param == "openvino":
         return vino.convert(network, shape).compiled("float32")
-    compute = (
-        graphs.constant(network, shape) if request.param == "keras" else graphs.jitted(network)
-    )
+    compute = graphs.fixed(network, shape) if request.param == "keras" else graphs.jitted(network)
     return graphs.KerasExtractor(compute, threads=1 if request.param == "keras" else 2)
 
 

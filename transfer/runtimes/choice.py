@@ -40,7 +40,7 @@ def fastest(
             reason = f"OpenVINO cannot be used for this network ({first})"
         if log:
             log(f"{reason}. TensorFlow computes instead: slower, with the same results.")
-    return KerasExtractor(graphs.constant(model, samples.shape[1:]))
+    return KerasExtractor(graphs.fixed(model, samples.shape[1:]))
 
 
 def _on_cpu(model: keras.Model, samples: np.ndarray) -> Extractor:
@@ -60,7 +60,7 @@ def _on_accelerator(model: keras.Model, samples: np.ndarray) -> Extractor:
     try:
         expected = plain(samples)
     except tf.errors.OpError:  # XLA does not have an operation of the model
-        return KerasExtractor(graphs.constant(model, samples.shape[1:]), threads=2)
+        return KerasExtractor(graphs.fixed(model, samples.shape[1:]), threads=2)
 
     def half() -> Extractor:
         return KerasExtractor(graphs.jitted(graphs.half_precision(model)), "float16", threads=2)

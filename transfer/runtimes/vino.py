@@ -108,7 +108,7 @@ def convert(model: keras.Model, shape: tuple[int, ...]) -> Converted:
     """
     openvino = _openvino()
     graph = graphs.traced(model, (1, *shape))
-    converted = openvino.convert_model(graph)
+    converted = openvino.convert_model(graph, share_weights=False)  # the model may change or go
     # Functions that define their gradient leave outputs of their own in the graph: 49 in
     # EfficientNetB0, which then took 2.6 times as long.
     wanted = [converted.output(tensor.name) for tensor in graph.outputs]
