@@ -40,7 +40,10 @@ function next(table, button, [down, right]) {
   const before = there.slice(0, now).filter(Boolean);
   if (right === Infinity) return after.at(-1);
   if (right === -Infinity) return before[0];
-  return down + right > 0 ? after[0] : before.at(-1);
+  const every = [...table.querySelectorAll("button")];
+  const place = every.indexOf(button);
+  // Nothing more in this line: the next in reading order, so that each number can be reached.
+  return down + right > 0 ? after[0] ?? every[place + 1] : before.at(-1) ?? every[place - 1];
 }
 
 export default function ({ parentElement, data, setTriggerValue }) {

@@ -45,7 +45,6 @@ def _cell(subject: Subject, advice: Advice | None, cell: Cell) -> None:
         st.button(
             label,
             key=f"way_{strategy}",
-            help=None if taken and not overruling else f"{cell.title}: {cell.term}",
             type="tertiary",
             disabled=taken and not overruling,
             on_click=_choose,
