@@ -163,7 +163,7 @@ def measure(browser: Browser, home: Path, options: argparse.Namespace) -> dict[s
         page.wait_for_timeout(3000)  # nothing else works on this machine then
         changed = changes(page, options.rounds)
         page.get_by_role("link", name="Advice").click()
-        page.get_by_text("Retrain its last part").click()
+        page.locator(".st-key-way_finetune_few").get_by_role("button").click()
         page.wait_for_selector("[data-test-script-state='notRunning']")
         page.get_by_role("button", name="Start training").click()
         page.wait_for_selector("h1:has-text('Learning')")
