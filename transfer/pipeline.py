@@ -69,6 +69,7 @@ class _Flow:
         self.spent_before = run.seconds_spent()
         budget = self.config.budget
         self.deadline = math.inf if budget is None else self.began + budget - self.spent_before
+        reporter.deadline = self.deadline
         keras.utils.set_random_seed(self.config.seed)
         run.write("versions", _versions())
         self.index = library.open_dataset(self.config.dataset)
@@ -265,6 +266,7 @@ class _Flow:
         return self.spent_before + time.monotonic() - self.began
 
     def _epoch(self, row: dict[str, Any]) -> None:
+        self.reporter.something_to_keep = True
         self.reporter.epoch(row)
         self.run.record_spent(self._spent())
 

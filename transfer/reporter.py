@@ -1,5 +1,6 @@
 """Tells the run folder and the caller how far the work is, and passes on the wish to stop."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,6 +56,7 @@ class Reporter:
         self._planned: dict[str, float] = {}
         self._step = (0.0, 1.0)
         self.name = ""  # of what is being trained, where there are several
+        self.deadline = math.inf  # in `time.monotonic()` seconds; the export comes after it
 
     def plan(self, pictures: dict[str, int]) -> None:
         """Take down how many pictures each phase looks at, for the time left."""
@@ -137,7 +139,10 @@ class Reporter:
             pictures = sum(self._pictures[name] for name in later) * self._seconds_per_picture
             fixed = sum(_FIXED_SECONDS.get(name, 0.0) for name in later)
             self._ends_at = now + left + pictures + fixed
-        return round(max(0.0, self._ends_at - now), 1) if self._ends_at else None
+        if self._ends_at is None:
+            return None
+        latest = self.deadline + _FIXED_SECONDS["export"]
+        return round(max(0.0, min(self._ends_at, latest) - now), 1)
 
     def _is_ahead(self, name: str, phase: str) -> bool:
         """Whether a planned phase is still to come; the first validation is before fine-tuning."""
