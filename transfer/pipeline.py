@@ -118,6 +118,7 @@ class _Flow:
         positions = sorted([*self.parts.train, *self.parts.val])  # test only meets the whole model
         self.reporter.plan(
             {
+                **({"advice": 0} if self._needs_advice() else {}),
                 "features": len(positions),
                 "train": len(self.parts.train),
                 "validation": len(self.parts.val),

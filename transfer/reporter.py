@@ -60,7 +60,7 @@ class Reporter:
 
     def plan(self, pictures: dict[str, int]) -> None:
         """Take down how many pictures each phase looks at, for the time left."""
-        self._planned = {"advice": 0.0, "head": 0.0, **{k: float(v) for k, v in pictures.items()}}
+        self._planned = {"head": 0.0, **{k: float(v) for k, v in pictures.items()}}
         self._pictures = {phase: self._planned[phase] for phase in _ORDER if phase in self._planned}
 
     def expect(self, fine_tunings: int, candidates: int, epochs: int = _EPOCHS) -> None:

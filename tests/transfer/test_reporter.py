@@ -48,7 +48,8 @@ def test_it_is_not_known_before_anything_was_seen(run, clock):
 
 def test_it_counts_what_comes_after(run, clock):
     work = Reporter(run)
-    work.plan(PLAN, epochs=0)
+    work.plan(PLAN)
+    work.expect(0, 1)
     count = work.counter("features")
     count(0, 100)
     clock.now += 10
@@ -58,7 +59,8 @@ def test_it_counts_what_comes_after(run, clock):
 
 def test_retraining_is_ahead_until_it_has_begun(run, clock):
     work = Reporter(run)
-    work.plan(PLAN, epochs=4)
+    work.plan(PLAN)
+    work.expect(1, 2, epochs=4)
     count = work.counter("features")
     count(0, 100)
     clock.now += 10
@@ -71,9 +73,22 @@ def test_retraining_is_ahead_until_it_has_begun(run, clock):
     assert _left(run) == pytest.approx(0.2 * (tuning + 20 + 40) + 15 + 2 + 20)
 
 
+def test_it_is_never_more_than_the_budget(run, clock):
+    work = Reporter(run)
+    work.plan(PLAN)
+    work.expect(2, 4)
+    work.deadline = clock.now + 100
+    count = work.counter("features")
+    count(0, 100)
+    clock.now += 10
+    count(50, 100)
+    assert _left(run) == pytest.approx(90 + 20)  # the export comes after it
+
+
 def test_between_two_phases_it_goes_on_falling(run, clock):
     work = Reporter(run)
-    work.plan(PLAN, epochs=0)
+    work.plan(PLAN)
+    work.expect(0, 1)
     count = work.counter("features")
     count(0, 100)
     clock.now += 10
