@@ -65,10 +65,14 @@ class RunConfig:
         """Return one phrase for each setting in which `other` differs."""
         mine, theirs = self.to_json(), other.to_json()
         return [
-            f"{key} was {mine[key]} and is {theirs[key]}"
+            f"{key} was {_told(mine[key])} and is {_told(theirs[key])}"
             for key in mine
             if mine[key] != theirs[key]
         ]
+
+
+def _told(value: Any) -> str:
+    return "left open" if value is None else str(value)
 
 
 def _within(name: str, value: float, low: float, high: float, unit: str) -> None:

@@ -161,7 +161,8 @@ def test_every_accuracy_has_a_source():
 
 def test_default_comes_first_and_exists():
     assert catalog.names()[0] == catalog.DEFAULT_BACKBONE
-    assert catalog.strategy(catalog.DEFAULT_STRATEGY) in catalog.STRATEGIES
+    assert catalog.strategy(catalog.DEFAULT_STRATEGY) in catalog.REQUESTS
+    assert set(catalog.STRATEGIES) < set(catalog.REQUESTS)
 
 
 @pytest.mark.parametrize(

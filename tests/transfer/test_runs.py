@@ -42,7 +42,7 @@ def test_a_run_starts_once_and_goes_on_with_the_same_settings(tmp_path):
     assert run.config() == CONFIG
     assert not run.finished
     other = RunConfig.from_json({**CONFIG.to_json(), "epochs": 3})
-    with pytest.raises(SettingsError, match="epochs was 20 and is 3"):
+    with pytest.raises(SettingsError, match="epochs was left open and is 3"):
         run.start(other)
 
 
