@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,18 @@ def dataset(
             pixels = stripes(label, 1000 * seed + number, size)
             pictures.append(keep(folder, f"class-{label}", f"{label}-{number:03d}", pixels))
     return ImageIndex(folder, hashlib.sha256(str(folder).encode()).hexdigest(), tuple(pictures))
+
+
+def confused(index: ImageIndex, share: float, seed: int = 0) -> ImageIndex:
+    """Return it with this share of the labels drawn by chance, so that no classifier is sure."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(index.classes, len(index.pictures))
+    chance = rng.random(len(index.pictures)) < share
+    labels = [
+        str(d) if c else p.label for p, d, c in zip(index.pictures, drawn, chance, strict=True)
+    ]
+    pictures = zip(index.pictures, labels, strict=True)
+    return replace(index, pictures=tuple(replace(one, label=label) for one, label in pictures))
 
 
 def keep(folder: Path, label: str, name: str, pixels: np.ndarray) -> Picture:

@@ -275,6 +275,27 @@ class TestEnd:
         assert len(history) == 6  # the start and five epochs
         assert rates[-1] < 0.2 * max(rates)  # it was not broken off in full swing
 
+    @pytest.mark.parametrize(("stop", "reason"), [(False, "budget"), (True, "stopped")])
+    def test_no_time_to_prepare_an_epoch_keeps_what_there_is(self, files, tmp_path, stop, reason):
+        class Slow:
+            """Batches whose second epoch would take too long to prepare."""
+
+            steps = _batches(files).steps
+
+            def epoch(self, number: int) -> tf.data.Dataset:
+                if number == 2:
+                    raise training.TimeUpError
+                return _batches(files).epoch(number)
+
+        model, validation = _model(), _validation(files)
+        history, ended = training.fit(
+            model, Slow(), validation, _settings(epochs=50), tmp_path, should_stop=lambda: stop
+        )
+        assert ended == reason
+        assert len(history) == 2
+        best = min(row["val_loss"] for row in history)
+        assert _loss(model, validation) <= best + 1e-4
+
     def test_a_wish_to_stop_ends_it_with_the_best_so_far(self, files, tmp_path):
         rows: list[dict[str, Any]] = []
         history, ended = _fit(
