@@ -116,6 +116,26 @@ def test_the_error_of_a_batch_that_cannot_be_read_arrives(extractor: Extractor) 
     assert len(extractor(pictures(2))[0]) == 2
 
 
+@pytest.mark.parametrize("most_constant", [0, graphs._MOST_CONSTANT])
+def test_weights_are_read_once_whether_constants_or_not(
+    most_constant: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphs, "_MOST_CONSTANT", most_constant)
+    inputs = keras.Input((SIZE, SIZE, 3))
+    values = keras.layers.Conv2D(8, 3, activation="relu", name="convolution")(inputs)
+    model = keras.Model(inputs, keras.layers.BatchNormalization()(values))
+    batch, shape = pictures(5), (SIZE, SIZE, 3)
+    wanted = expected(model, batch)
+    computes = [graphs.fixed(model, shape)]
+    if HAS_OPENVINO:
+        computes.append(vino.convert(model, shape).compiled("float32"))
+    layer = model.get_layer("convolution")
+    layer.set_weights([2 * weight + 1 for weight in layer.get_weights()])
+    for compute in computes:
+        assert_same(compute(batch), wanted)
+    assert not np.allclose(expected(model, batch)[0], wanted[0], rtol=0.1)
+
+
 @needs_openvino
 def test_openvino_takes_whole_numbers_only(network: keras.Model) -> None:
     extractor = vino.convert(network, (SIZE, SIZE, 3)).compiled("float32")

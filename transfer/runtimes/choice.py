@@ -50,7 +50,7 @@ def _on_cpu(model: keras.Model, samples: np.ndarray) -> Extractor:
     if not cosine > LEAST_COSINE:
         raise ValueError(f"its outputs have a cosine of {cosine:.4f} with those of Keras")
     # Trying half precision took 0.2-0.6 s on a CPU with bfloat16, and ResNet50, ConvNeXtTiny and
-    # builtin became 1.7-1.8 times as fast. MobileNets do not agree (cosine 0.986-0.997).
+    # builtin became 1.7-1.9 times as fast. MobileNets do not agree (cosine 0.986-0.997).
     half = converted.half
     return _better(plain, lambda: converted.compiled(half), expected, samples) if half else plain
 
