@@ -183,8 +183,19 @@ def test_unknown_backbone_is_told_the_nearest(wrong, hint):
 def test_unknown_strategy_is_told_what_there_is():
     with pytest.raises(SettingsError, match="Did you mean 'finetune_few'"):
         catalog.strategy("fine_tune_few")
-    with pytest.raises(SettingsError, match="Choose one of: linear_top, finetune_few"):
+    everything = "auto, all, linear_top, linear_stages, finetune_few, finetune_many"
+    with pytest.raises(SettingsError, match=f"Choose one of: {everything}"):
         catalog.strategy("xyz")
+
+
+def test_what_can_be_asked_for_is_the_table_and_the_two_choices_among_it():
+    names = [spec.name for spec in catalog.REQUESTS]
+    assert names == ["auto", "all", *(spec.name for spec in catalog.STRATEGIES)]
+    assert len(catalog.STRATEGIES) == 4
+    for spec in catalog.REQUESTS:
+        assert catalog.strategy(spec.name) is spec
+        assert spec.summary.endswith("."), spec.name
+        assert not spec.title.endswith("."), spec.name
 
 
 def test_too_small_an_image_size_is_refused():

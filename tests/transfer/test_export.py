@@ -4,24 +4,27 @@ import keras
 import numpy as np
 import pytest
 
-from transfer import backbones, catalog, export, prediction, weights
+from tests.transfer import problems
+from transfer import backbones, export, pooling, prediction
 from transfer.linear import LinearHead
 from transfer.prediction import Classifier
+from transfer.strategies import finetune_few, plan
 
 
 @pytest.fixture(scope="module")
 def fine_tuned() -> Classifier:
     """The model as `finetune_few` builds, compiles and trains it, after one step."""
-    spec = catalog.backbone("builtin")
-    backbone = backbones.load(spec, 96, weights.obtain(spec, 96))
+    backbone = problems.builtin(96)
     random = np.random.default_rng(0)
-    kernel = random.normal(0, 0.1, (backbone.feature_dim, 3)).astype(np.float32)
-    head = LinearHead(kernel, np.zeros(3, np.float32), 1.0, 0.0)
-    network = backbones.with_head(backbone, head, dropout=0.5)
-    network.compile(keras.optimizers.AdamW(1e-4), "categorical_crossentropy")
-    pictures = random.uniform(0, 255, (4, 96, 96, 3)).astype(np.float32)
-    network.train_on_batch(pictures, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]])
-    return Classifier(backbones.classifier(network), ("a", "b", "c"), 96)
+    width = pooling.top(backbone.blocks).width
+    kernel = random.normal(0, 0.1, (width, 3)).astype(np.float32)
+    head = LinearHead(kernel, np.zeros(3, np.float32), 1.0, 1.0, 0.0)
+    chosen = plan.plan(backbone.network, finetune_few.POLICY.frozen_level)
+    parts = backbones.halves(backbone, chosen.cut, head, dropout=0.5)
+    parts.upper.compile(keras.optimizers.AdamW(1e-4), "categorical_crossentropy")
+    tensors = np.asarray(parts.lower(random.uniform(0, 255, (4, 96, 96, 3)), training=False))
+    parts.upper.train_on_batch(tensors, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]])
+    return Classifier(backbones.classifier(parts.whole), ("a", "b", "c"), 96)
 
 
 def test_a_fine_tuned_model_gives_the_same_answers_elsewhere(fine_tuned, sample_folder, tmp_path):

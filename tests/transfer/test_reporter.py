@@ -4,8 +4,11 @@ import pytest
 
 from transfer import reporter
 from transfer.config import RunConfig
+from transfer.errors import StoppedError
+from transfer.linear import SearchStep
 from transfer.reporter import Reporter
 from transfer.runs import Run
+from transfer.training import Progress
 
 
 class Clock:
@@ -98,3 +101,47 @@ def test_between_two_phases_it_goes_on_falling(run, clock):
     work.say("saving", 0, 1, "Saving")
     assert before is not None
     assert _left(run) == pytest.approx(before - 3)
+
+
+def test_a_wish_to_stop_ends_the_work_only_while_there_is_nothing_to_keep(run, clock):
+    work = Reporter(run)
+    run.request_stop()
+    with pytest.raises(StoppedError, match="before there was anything to keep"):
+        work.say("features", 1, 10, "Looking")
+    work.something_to_keep = True
+    clock.now += 1
+    work.say("fine_tuning", 1, 10, "Training")
+    assert work.stop_wanted()
+    assert run.status_now()["phase"] == "fine_tuning"
+
+
+def test_what_is_trained_is_named_where_there_are_several(run, clock):
+    told: list[tuple[str, float, float, str]] = []
+    work = Reporter(run, lambda *step: told.append(step))
+    work.name = "Fine-tuning of the last stages"
+    work.training(Progress(2, 20, 3, 10, 44.0))
+    assert run.status_now()["seconds_left"] is None
+    work.counter("validation")(5, 20)
+    assert told[0] == (
+        "fine_tuning", 13, 200, "Fine-tuning of the last stages: Training, epoch 2 of at most 20"
+    )  # fmt: skip
+    assert told[1][3].startswith("Fine-tuning of the last stages: Checking")
+    work.name = ""
+    work.counter("validation")(6, 20)
+    assert told[2][3].startswith("Checking")
+
+
+def test_preparing_a_view_does_not_set_the_training_back(run, clock):
+    told: list[tuple[str, float, float, str]] = []
+    work = Reporter(run, lambda *step: told.append(step))
+    work.training(Progress(2, 20, 10, 10, 44.0))
+    work.viewing(40, 160)
+    assert told[1][:3] == told[0][:3]
+    assert "40 of 160 pictures" in told[1][3]
+
+
+def test_each_strength_is_an_event(run, clock):
+    Reporter(run).search(SearchStep(1, 12, 3.0, 0.5, 0.9, 0.6, 0.8))
+    (event,) = [one for one in run.events_since()[0] if one["event"] == "search"]
+    assert event["strength"] == 3.0
+    assert event["val_accuracy"] == 0.8
