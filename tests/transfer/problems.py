@@ -62,31 +62,44 @@ def random_backbone(name: str, folder: Path, size: int = SIZE) -> Backbone:
 
 
 def stripes(label: int, seed: int, size: int = 72) -> np.ndarray:
-    """Return one picture uint8 [size, size, 3]: class 0 lies, 1 stands, 2 slants, 3 is chequered.
+    """Return one picture uint8 [size, size, 3] with a pattern in two colours.
 
+    Classes: 0 lies, 1 stands, 2 falls, 3 rises, 4 is chequered, 5 coarsely.
     Colours, widths and places differ from picture to picture, so that pixels alone do not tell.
     """
     rng = np.random.default_rng([seed, label])
     rows, columns = np.mgrid[0:size, 0:size]
-    wave = rng.uniform(0.5, 0.9)
-    phase = rng.uniform(0, 2 * np.pi)
-    if label == 3:
-        pattern = np.sin(wave * rows + phase) * np.sin(wave * columns + phase)
-    else:
-        along = (rows, columns, (rows + columns) / math.sqrt(2))[label]
-        pattern = np.sin(wave * along + phase)
+    falling, rising = (rows + columns) / math.sqrt(2), (rows - columns) / math.sqrt(2)
+    wave, phase = rng.uniform(0.5, 0.9), rng.uniform(0, 2 * np.pi)
+    chequered, coarse = (rows, columns), (rows / 3, columns / 3)
+    along = ((rows,), (columns,), (falling,), (rising,), chequered, coarse)[label]
+    pattern = np.prod([np.sin(wave * one + phase) for one in along], axis=0)
     low, high = rng.uniform(0, 110, 3), rng.uniform(140, 255, 3)
     mixed = low + (high - low) * (0.5 + 0.5 * pattern[..., None])
     return np.clip(mixed + rng.normal(0, 18, (size, size, 3)), 0, 255).astype(np.uint8)
 
 
+def folders(root: Path, per_class: int, classes: Sequence[int] = (0, 1, 2), seed: int = 0) -> Path:
+    """Write striped pictures as a user has them, one folder a class, and return `root`."""
+    for label in classes:
+        (root / f"class-{label}").mkdir(parents=True, exist_ok=True)
+        for number in range(per_class):
+            pixels = stripes(label, 1000 * seed + number)
+            Image.fromarray(pixels).save(root / f"class-{label}" / f"{number:03d}.png")
+    return root
+
+
 def dataset(
-    folder: Path, per_class: int = 12, classes: int = 2, seed: int = 0, size: int = 72
+    folder: Path,
+    per_class: int = 12,
+    classes: int | Sequence[int] = 2,
+    seed: int = 0,
+    size: int = 72,
 ) -> ImageIndex:
     """Write striped pictures as the library keeps them, and return their index."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = []
-    for label in range(classes):
+    for label in range(classes) if isinstance(classes, int) else classes:
         for number in range(per_class):
             pixels = stripes(label, 1000 * seed + number, size)
             pictures.append(keep(folder, f"class-{label}", f"{label}-{number:03d}", pixels))
