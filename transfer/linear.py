@@ -116,7 +116,8 @@ def probe(
         for rows in together:
             left_out = np.linalg.lstsq(solver.block(strength, rows), residuals[rows], rcond=None)[0]
             scores[rows] = targets[rows] - left_out
-        held_loss, temperature = _calibrated(scores, labels)
+        temperature = _temperature(scores, labels)
+        held_loss = loss(scores, labels, temperature)
         if on_step:
             inside = loss(targets - residuals, labels, temperature)
             learned = (targets - residuals).argmax(axis=1) == labels
@@ -132,7 +133,10 @@ def probe(
         raise ValueError("expected at least one strength to try")
     best_loss, strength, temperature, scores = best
     head = _head(scaled, solver.weights(strength), targets, strength, temperature)
-    return Probe(replace(head, loss=best_loss), softmax(scores * temperature).astype(np.float32))
+    return Probe(
+        replace(head, loss=best_loss),
+        softmax(scores * temperature).astype(np.float32),
+    )
 
 
 def fit(features: np.ndarray, labels: np.ndarray, num_classes: int, like: LinearHead) -> LinearHead:
@@ -150,7 +154,8 @@ def calibrated(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, fl
         probabilities: [n, classes].
         labels: class numbers [n].
     """
-    return _calibrated(logit(probabilities), labels)
+    logits = logit(probabilities)
+    return min((loss(logits, labels, t), t) for t in (_temperature(logits, labels), 1.0))
 
 
 def logit(probabilities: np.ndarray) -> np.ndarray:
@@ -355,15 +360,25 @@ def _head(
     )
 
 
-def _calibrated(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Return (negative log-likelihood in nats, the temperature that makes it least)."""
+def _temperature(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Return the factor of scores [n, classes] that makes the labels [n] most likely.
+
+    A part of each label goes to all classes, the less the more pictures there are (Platt 1999):
+    where none was wrong, it would otherwise be sure beyond all measure.
+    """
+    n, classes = scores.shape
+    doubt = classes / (n + 2 * classes)
+
+    def smoothed(log: float) -> float:
+        temperature = float(np.exp(log))
+        everywhere = temperature * scores.mean(axis=1)
+        own = temperature * scores[np.arange(n), labels]
+        return loss(scores, labels, temperature) + doubt * float((own - everywhere).mean())
+
     found = minimize_scalar(
-        lambda log: loss(scores, labels, float(np.exp(log))),
-        bounds=_TEMPERATURES,
-        method="bounded",
-        options={"xatol": 1e-3},
+        smoothed, bounds=_TEMPERATURES, method="bounded", options={"xatol": 1e-3}
     )
-    return float(found.fun), float(np.exp(found.x))
+    return float(np.exp(found.x))
 
 
 def _larger_groups(groups: np.ndarray | None) -> list[np.ndarray]:
