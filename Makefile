@@ -51,6 +51,7 @@ bench-table: setup-dev
 	$(BIN)/python -m benchmarks.decision_table $(ROOTS) --out runs/decision_table.jsonl --markdown
 
 bench-speed: setup-dev
+	$(BIN)/python -m benchmarks.runtimes
 	$(BIN)/python -m benchmarks.speed
 
 bench-scaling: setup-dev
