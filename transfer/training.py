@@ -123,7 +123,7 @@ def fit(
             break
         _judge(state, row, predict, validation)
         seconds, left = time.monotonic() - watch.started, settings.deadline - time.monotonic()
-        state.epochs = pacing.affordable(state.epochs, row["epoch"], seconds, left)
+        state.epochs = pacing.affordable(settings.epochs, row["epoch"], seconds, left)
         if row["val_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = row["val_loss"], row["epoch"]
             best = _values(model.trainable_variables)
