@@ -74,7 +74,7 @@ def command(capsys: pytest.CaptureFixture[str]) -> Command:
 def trained(
     sample_zip: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Path, Path]]:
-    """One finished linear_top run with the built-in backbone: (run folder, its store)."""
+    """One finished run with the built-in backbone, as advised: (run folder, its store)."""
     from transfer import cli
 
     home = tmp_path_factory.mktemp("trained_home")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,12 +52,105 @@ def test_the_result_is_measured_with_intervals(of_trained, command, sample_zip):
     )
     assert status == 0
     assert "finished already" in words
-    assert answer["requested"] == answer["shipped"] == "linear_top"
+    assert answer["requested"] == "auto"
+    assert answer["shipped"] == answer["advised"]  # so few pictures: one of the linear two
+    assert answer["advised"] in ("linear_top", "linear_stages")
     for part in ("validation", "test"):
         value = answer[part]
         assert value["n"] == 12
         assert value["low"] < value["accuracy"] <= value["high"]
     assert answer["test"]["accuracy"] > 0.5  # three classes: chance is a third
+
+
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+def test_advise_measures_both_axes_and_says_why(command, sample_zip, sample_folder, kind):
+    data = sample_zip if kind == "zip" else sample_folder
+    status, answer, words = command("advise", data, "--backbone", "builtin", "--image-size", "96")
+    assert status == 0
+    size, similarity = answer["size"], answer["similarity"]
+    assert size["images"] == 60  # of 72: the twelve test pictures are not looked at
+    assert size["per_class"] == 20
+    assert size["verdict"] == "little"
+    assert similarity["verdict"] in ("similar", "different")
+    assert 0.5 <= similarity["confidence"] <= 1
+    assert similarity["bn_shift"] > 0
+    assert len(similarity["stage_profile"]) == 4
+    for number, row in enumerate(similarity["stage_profile"], start=1):
+        assert set(row) == {"stage", "layer", "accuracy", "standard_error"}
+        assert row["stage"] == number
+        assert 0 <= row["accuracy"] <= 1
+        assert 0 <= row["standard_error"] <= 0.5
+    cells = {"similar": "linear_top", "different": "linear_stages"}
+    assert answer["strategy"] == cells[similarity["verdict"]]
+    assert len(answer["reasons"]) == 3
+    assert "60 pictures" in answer["reasons"][0]
+    assert answer["seconds"] > 0
+    for reason in answer["reasons"]:
+        assert reason in words
+    assert f"Advice: {answer['strategy']}" in words
+
+
+def test_advise_looks_only_at_train_where_there_is_a_test(command, sample_folder, tmp_path):
+    def advised(name: str, seed: int) -> dict[str, Any]:
+        root = tmp_path / name
+        for number, folder in enumerate(sorted(p for p in sample_folder.iterdir() if p.is_dir())):
+            pictures = sorted(folder.glob("*.jpg"))
+            (root / "train" / folder.name).mkdir(parents=True)
+            (root / "test" / folder.name).mkdir(parents=True)
+            for picture in pictures[:14]:
+                shutil.copy(picture, root / "train" / folder.name)
+            for i in range(4 + 2 * seed):
+                pixels = np.random.default_rng([seed, number, i]).integers(0, 256, (40, 40, 3))
+                picture = Image.fromarray(pixels.astype(np.uint8))
+                picture.save(root / "test" / folder.name / f"{i}.png")
+        status, answer, _ = command(
+            "advise", root, "--backbone", "builtin", "--image-size", "64", "--seed", "5"
+        )
+        assert status == 0
+        return answer
+
+    one, other = advised("one", 0), advised("other", 1)
+    assert one["size"]["images"] == 42
+    for key in ("size", "similarity", "point", "strategy", "reasons", "augmentation"):
+        assert one[key] == other[key], key
+
+
+def test_measure_keeps_the_advice_in_a_prepared_run(command, sample_zip, tmp_path):
+    from transfer.config import RunConfig
+    from transfer.dataset import library
+    from transfer.runs import Run
+
+    run = Run(tmp_path / "run")
+    run.start(RunConfig(library.import_dataset(sample_zip).digest, "builtin", 64))
+    status, answer, _ = command("measure", run.folder)
+    assert status == 0
+    assert run.read("advice") == answer
+    assert run.status_now()["phase"] == "finished"
+    assert not run.finished
+    status, again, _ = command("measure", run.folder)
+    assert again == answer
+    status, answer, _ = command("measure", tmp_path / "nowhere")
+    assert status == 2
+    assert "no run" in answer["error"]
+
+
+def test_all_four_by_one_command(command, sample_zip, tmp_path):
+    status, answer, words = command(
+        "train", sample_zip, "--run", tmp_path / "run", "--backbone", "builtin",
+        "--image-size", "64", "--strategy", "all", "--epochs", "1", "--mirror", "--no-turn",
+    )  # fmt: skip
+    assert status == 0
+    rows = {row["strategy"]: row for row in answer["comparison"]}
+    assert list(rows) == ["linear_top", "linear_stages", "finetune_few", "finetune_many"]
+    for row in rows.values():
+        assert row["test"]["n"] == row["validation"]["n"] == 12
+        assert row["test"]["low"] < row["test"]["high"]
+    assert answer["requested"] == "all"
+    assert rows[answer["shipped"]]["test"] == answer["test"]
+    assert answer["shipped"] == answer["advised"] or "not clearly better" in words
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["horizontal_flip"] is True
+    assert config["quarter_turns"] is False
 
 
 def test_other_settings_are_refused(of_trained, command, sample_zip):
@@ -147,7 +241,10 @@ def test_an_export_never_overwrites(of_trained, command, tmp_path):
         (["train", "{data}", "--run", "{run}", "--backbone", "MobilNetV2"], "MobileNetV2"),
         (["train", "{data}", "--run", "{run}", "--epochs", "0"], "between 1 and 1000"),
         (["train", "{data}", "--run", "{run}", "--image-size", "7"], "between 32 and 1024"),
+        (["train", "{data}", "--run", "{run}", "--strategy", "linear_bottom"], "linear_stages"),
         (["train", "{data}"], "--run"),
+        (["advise", "nowhere.zip"], "nowhere.zip"),
+        (["advise", "{data}", "--backbone", "MobilNetV2"], "MobileNetV2"),
         (["train", "nowhere.zip", "--run", "{run}"], "nowhere.zip"),
         (["predict", "{run}", "x.png"], "no run"),
         (["evaluate", "{run}", "{data}"], "no run"),
