@@ -163,6 +163,19 @@ class TestRoom:
         monkeypatch.setattr(boundary.shutil, "disk_usage", lambda _: usage)
         assert boundary.views((4, 4, 8), 100, tmp_path) == 0
 
+    def test_views_that_are_there_already_do_not_make_them_fewer(self, monkeypatch, tmp_path):
+        one = 2 * 4 * 4 * 8 * 100
+        disk = 20 * one
+        taken = lambda: sum(file.stat().st_size for file in tmp_path.iterdir())  # noqa: E731
+        monkeypatch.setattr(
+            boundary.shutil, "disk_usage", lambda _: type("Usage", (), {"free": disk - taken()})
+        )
+        before = boundary.views((4, 4, 8), 100, tmp_path)
+        assert 1 < before < boundary.MOST_VIEWS
+        for number in range(before):
+            (tmp_path / f"view-{number}.npy").write_bytes(bytes(one))
+            assert boundary.views((4, 4, 8), 100, tmp_path) == before
+
 
 def test_plain_answers_are_kept_and_read_again(index, parts, lower, tmp_path):
     paths: list[Path] = [index.path(one) for one in index.pictures[:10]]

@@ -132,6 +132,21 @@ class TestStages:
         assert temperature > 0
         np.testing.assert_allclose(other, temperature * one, atol=0.1 * np.abs(other).max())
 
+    @pytest.mark.parametrize(
+        ("weights", "used"),
+        [((0.97, 0.019, 0.011, 0, 0, 0), 2), ((0.5, 0.3, 0.19, 0.01, 0, 0), 3)],
+    )
+    def test_members_that_hardly_count_are_left_out_but_never_all_but_one(
+        self, task, monkeypatch, weights, used
+    ):
+        assert len(task.features.blocks) == len(weights)
+        monkeypatch.setattr(selection, "weights", lambda *_: np.array(weights))
+        linear_stages.train(task)
+        (event,) = _events(task.run.folder, "stages")
+        names = [block.name for block in task.features.blocks]
+        assert list(event["weights"]) == names[:used]
+        assert sum(event["weights"].values()) == pytest.approx(1.0, abs=1e-3)
+
     def test_they_are_not_too_sure(self, task):
         trained = linear_stages.train(task)
         answers = _answers(task, trained.model, task.split.val)

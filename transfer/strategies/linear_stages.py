@@ -19,7 +19,8 @@ def train(task: Task) -> Trained:
     probes = [heads.probe(task, block) for block in task.features.blocks]
     labels = task.labels[np.asarray(task.split.train)]
     weights = selection.weights([one.held_out for one in probes], labels, task.config.seed)
-    weights = np.where(weights >= _LEAST_WEIGHT, weights, 0.0)
+    second = np.sort(weights)[-2:].min()  # never one alone, however little the second may count
+    weights = np.where(weights >= min(_LEAST_WEIGHT, second), weights, 0.0)
     weights /= weights.sum()
     logits = sum(w * linear.logit(p.held_out) for w, p in zip(weights, probes, strict=True))
     _, temperature = linear.calibrated(linear.softmax(np.asarray(logits)), labels)
