@@ -154,7 +154,8 @@ def stages(advice: Advice) -> str:
     if best.stage == last.stage:
         return f"The last stage knows your pictures best: {_right(last.accuracy, n)} right there."
     shares = f"{_right(best.accuracy, n)} against {_right(last.accuracy, n)} at the last one"
-    if best.accuracy - last.accuracy > (best.standard_error or 0) + (last.standard_error or 0):
+    error = (best.standard_error or 0) + (last.standard_error or 0)
+    if best.accuracy - last.accuracy > max(error, 2 / n):  # one picture more is no difference
         return f"Stage {best.stage} knows your pictures better than the last one: {shares}."
     return f"Stage {best.stage} does as well as the last one, within the error: {shares}."
 

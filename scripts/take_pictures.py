@@ -17,7 +17,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 _PAGES = ("data", "advice", "train", "results", "use", "runs")
 _WIDTHS, _THEMES = (1280, 420), ("light", "dark")
-_MAIN = "[class*=st-key-primary_] button"
 _HEIGHT = 800
 
 
@@ -26,7 +25,7 @@ def walk(page: Page, address: str) -> str:
     page.goto(address)
     page.get_by_role("button", name="Try it with sample pictures").click()
     page.wait_for_url("**data=**")
-    page.locator(_MAIN).first.click()
+    page.get_by_role("button", name="Go on: choose a network").click()
     page.wait_for_url("**/advice**")
     page.get_by_role("button", name="Start training").click()
     page.wait_for_url("**/train**run=**")
