@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transfer import backbones, catalog, features, weights
+from transfer import backbones, catalog, features, runtimes, weights
 from transfer.backbones import Backbone
 from transfer.builtin import network as builtin_network
 from transfer.config import RunConfig
 from transfer.dataset.index import ImageIndex, Picture
 from transfer.dataset.split import Split
 from transfer.runs import Run
+from transfer.runtimes import graphs
+from transfer.runtimes.graphs import KerasExtractor
 from transfer.strategies import Task
 
 SIZE = 64
@@ -170,6 +172,11 @@ def task(
 
 
 _OF_THE_CONFIG = {"epochs", "seed", "batch_size", "learning_rate", "dropout", "patience", "budget"}
+
+
+def compute_with_keras(patch: pytest.MonkeyPatch) -> None:
+    """Let Keras itself compute features: slow for many pictures, but ready at once."""
+    patch.setattr(runtimes, "fastest", lambda model, *_: KerasExtractor(graphs.eager(model)))
 
 
 def values(variables: Sequence[keras.Variable]) -> list[np.ndarray]:

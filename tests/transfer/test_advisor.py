@@ -14,6 +14,11 @@ from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
 
 
+@pytest.fixture(autouse=True)
+def _runtime(monkeypatch) -> None:
+    problems.compute_with_keras(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def backbone() -> Backbone:
     return problems.builtin(64)

@@ -225,6 +225,15 @@ class TestTemperature:
         assert few < many
         assert linear.softmax(many * np.eye(2)[:1]).max() < 0.99
 
+    def test_who_was_never_wrong_is_the_surer_the_more_was_asked(self):
+        doubts = []
+        for per_class in (5, 20, 80):
+            features, labels = _blobs(3, per_class, 0.3)
+            held_out = linear.probe(features, labels, 3).held_out
+            assert (held_out.argmax(axis=1) == labels).all()
+            doubts.append(1 - held_out[np.arange(len(labels)), labels].mean())
+        assert 0.3 > doubts[0] > doubts[1] > doubts[2] > 1e-3
+
     def test_one_answer_that_was_sure_and_wrong_is_bounded(self):
         probabilities = np.tile([1.0, 0.0], (50, 1)).astype(np.float32)
         loss, factor = linear.calibrated(probabilities, np.r_[1, np.zeros(49, int)])

@@ -114,7 +114,7 @@ def test_what_chance_explains_is_taken_off(backbone):
             spread = np.sqrt(np.asarray(layer.moving_variance) + layer.epsilon)
             shifts.append(np.median(np.abs(mean - np.asarray(layer.moving_mean)) / spread))
         raw.append(np.mean(shifts))
-    assert few < np.mean(raw)
+    assert few < 0.9 * np.mean(raw)
 
 
 def test_folded_statistics_say_nothing():

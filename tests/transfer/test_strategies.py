@@ -20,6 +20,11 @@ from transfer.strategies import REGISTRY, Task, Trained, heads, linear_stages, l
 SIZE = 48
 
 
+@pytest.fixture(autouse=True)
+def _runtime(monkeypatch) -> None:
+    problems.compute_with_keras(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def index(tmp_path_factory) -> ImageIndex:
     whole = problems.dataset(tmp_path_factory.mktemp("pictures"), per_class=14, classes=3)
@@ -83,7 +88,7 @@ def test_the_model_says_what_the_features_say_and_never_saw_the_validation(task,
     )
     assert trained.refit is not None
     assert other.refit is not None
-    again, wrong = _answers(task, trained.refit(), some), _answers(task, other.refit(), some)
+    again, wrong = (_answers(task, one(), task.split.val) for one in (trained.refit, other.refit))
     assert np.abs(again - wrong).max() > 1e-3
 
 
