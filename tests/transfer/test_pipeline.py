@@ -21,6 +21,11 @@ SIZE = 48
 Start = Callable[..., Run]
 
 
+@pytest.fixture(autouse=True)
+def _runtime(monkeypatch) -> None:
+    problems.compute_with_keras(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Three classes of sixteen pictures each, as a user has them."""
