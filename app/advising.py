@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app import jobs, measured, ways, workshop
+from app import jobs, measured, workshop
 from app.jobs import Job
 from app.measured import Advice
 from transfer import store
@@ -101,12 +101,6 @@ def begin(subject: Subject) -> None:
     jobs.submit("advise", subject.key)
 
 
-def measures(config: RunConfig) -> bool:
-    """Whether a training with these settings measures its data set, as the core decides it."""
-    left_open = None in (config.horizontal_flip, config.quarter_turns)
-    return config.strategy in ("auto", "all") or (ways.tunes(config.strategy) and left_open)
-
-
 def give_way(digest: str, keep: Subject | None = None) -> None:
     """End the measurements of a data set that nobody waits for any more: all but `keep`.
 
@@ -155,7 +149,7 @@ def _under_way(subject: Subject) -> Run | None:
     """Return a training of the same subject that measures it first, or will."""
     at_work = {job.target for job in jobs.active() if job.kind == "train"}
     for run in _trainings(subject):
-        if measures(run.config()) and run.folder.name in at_work and not run.finished:
+        if run.config().measures and run.folder.name in at_work and not run.finished:
             return run
     return None
 

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import state, words, workshop
 from app.components import theme_switch
+from app.components.progress_bar import progress_bar
 from transfer.errors import TransferError
 
 _STYLE = Path(__file__).with_name("style.css")
@@ -79,15 +80,10 @@ def empty(words: str, label: str, page: str) -> None:
 
 def progress(share: float | None, text: str) -> None:
     """Show how far something is (`share` in [0, 1], None: not known) and what that means."""
-    if share is None:
-        bar = '<div class="progress unknown"><div></div></div>'
-    else:
-        percent = 100 * min(1.0, max(0.0, share))
-        bar = (
-            f'<div class="progress" role="progressbar" aria-valuenow="{percent:.0f}">'
-            f'<div style="width: {percent:.1f}%"></div></div>'
-        )
-    st.html(f'{bar}<p class="quiet small number" aria-live="polite">{html.escape(text)}</p>')
+    st.html(
+        f'{progress_bar(share)}<p class="quiet small number" aria-live="polite">'
+        f"{html.escape(text)}</p>"
+    )
 
 
 def error(problem: TransferError | str) -> None:

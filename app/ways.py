@@ -21,7 +21,7 @@ class Cell:
     @property
     def tunes(self) -> bool:
         """Whether the network itself learns, and not only the classifier on it."""
-        return not self.little
+        return catalog.strategy(self.strategy).tunes
 
 
 # As in the lectures' table: few pictures above, many below; similar ones left, others right.
@@ -81,4 +81,4 @@ def named(strategy: str) -> str:
 
 def tunes(strategy: str) -> bool:
     """Whether the network itself learns or may learn: one of the four, or a choice among them."""
-    return cell(strategy).tunes if known(strategy) else True
+    return catalog.strategy(strategy).tunes

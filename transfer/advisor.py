@@ -77,14 +77,15 @@ def measure(
     Args:
         backbone: the network.
         index: the data set.
-        parts: its split; train and val are looked at.
+        parts: its split; train and val are looked at, but nothing of the user's own `val` folder.
         kept: their features.
         seed: draws samples.
         on_step: told of (steps done, steps in all).
     """
     began = time.monotonic()
     tell = on_step or (lambda _done, _total: None)
-    everything = np.array(sorted([*parts.train, *parts.val]))
+    learned_from = sorted([*parts.train, *parts.val])
+    everything = np.array([i for i in learned_from if index.pictures[i].split in (None, "train")])
     data = _Data(index, kept, everything, seed)
     blocks = pooling.means(kept.blocks)
     steps = len(blocks) + 3
@@ -128,10 +129,9 @@ class _Data:
     """The pictures that may be learned from, with labels, and samples of them drawn by class."""
 
     def __init__(self, index: ImageIndex, kept: Features, everything: np.ndarray, seed: int):
-        numbers = {name: number for number, name in enumerate(index.classes)}
         self.index, self.kept, self.everything = index, kept, everything
         self.num_classes = len(index.classes)
-        self.labels = np.array([numbers[picture.label] for picture in index.pictures])
+        self.labels = index.class_numbers()
         self._seed = seed
         self.probed = self.sample(_MOST_PROBED)
 
@@ -148,11 +148,14 @@ class _Data:
             chosen.append(rng.permutation(members)[:count])
         return np.sort(np.concatenate(chosen))
 
+    def without(self, positions: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return those of the positions whose pictures are not among the others."""
+        contents = np.array(self.kept.contents)
+        return positions[~np.isin(contents[positions], contents[others])]
+
     def probe(self, block: pooling.Block, positions: np.ndarray) -> Probe:
         """Return the probe of one block on these pictures, copies left out together."""
-        contents = [self.index.pictures[i].sha256 for i in positions]
-        groups = np.unique(contents, return_inverse=True)[1]
-        rows = self.kept.of(block, positions.tolist())
+        rows, groups = self.kept.of(block, positions.tolist()), self.kept.groups(positions.tolist())
         return linear.probe(rows, self.labels[positions], self.num_classes, groups)
 
 
@@ -182,11 +185,13 @@ def _shift(backbone: Backbone, index: ImageIndex, looked: np.ndarray, seed: int)
     """Return the BN shift, from the store where these pictures have been measured before."""
     contents = "".join(sorted(index.pictures[i].sha256 for i in looked))
     name = hashlib.sha256(f"{contents}{seed}".encode()).hexdigest()[:32]
-    path = store.home() / "features" / features.key(backbone) / f"shift-{name}.json"
+    path = features.folder(backbone) / f"shift-{name}.json"
     if path.is_file():
         found = store.read_json(path)
         return Shift(**found) if found else None
-    measured = similarity.shift(backbone, _pictures(backbone, index, looked), seed)
+    paths = [index.path(index.pictures[i]) for i in looked]
+    pictures = batches.loaded(paths, backbone.image_size)
+    measured = similarity.shift(backbone, pictures, seed)
     store.write_json(path, vars(measured) if measured else None)
     return measured
 
@@ -203,11 +208,12 @@ def _changes(
         {"mirrored": augmentation.mirrored, "turned": lambda b: augmentation.turned(b, 1)},
     )
     plain = data.kept.of(top, looked.tolist())
-    half = np.random.default_rng(0).permutation(len(looked)) % 2 == 0
+    groups = data.kept.groups(looked.tolist())  # copies are left out together
+    half = (np.random.default_rng(0).permutation(groups.max() + 1) % 2 == 0)[groups]
     labels = data.labels[looked]
     right: dict[str, list[np.ndarray]] = {"plain": [], "mirrored": [], "turned": []}
     for held in (half, ~half):
-        learned = np.setdiff1d(data.sample(_MOST_CHANGED), looked[held])
+        learned = data.without(data.sample(_MOST_CHANGED), looked[held])
         if len(np.unique(data.labels[learned])) < data.num_classes:
             continue
         head = data.probe(top, learned).head
@@ -225,13 +231,6 @@ def _change(right: dict[str, list[np.ndarray]], name: str) -> Change | None:
     error = lost.std() / np.sqrt(len(lost))
     safe = bool(lost.mean() <= max(_SAFE_LOSS, error))
     return Change(safe, float(before.mean()), float(after.mean()), len(before))
-
-
-def _pictures(backbone: Backbone, index: ImageIndex, positions: np.ndarray) -> np.ndarray:
-    paths = [index.path(index.pictures[i]) for i in positions]
-    return np.concatenate(
-        list(batches.pictures(paths, backbone.image_size, 32).as_numpy_iterator())
-    )
 
 
 def _costs(backbone: Backbone, pictures: int, learned: int) -> dict[str, float]:

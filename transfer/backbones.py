@@ -1,6 +1,7 @@
 """A pretrained network with its preprocessing: build it, cut it, and put a head on it."""
 
 import functools
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,12 @@ class Backbone:
     def blocks(self) -> tuple[Block, ...]:
         """What is kept of a picture: see `pooling.blocks`."""
         return pooling.blocks(self.network)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the weight file."""
+        with self.weights_path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(spec: BackboneSpec, image_size: int, weights_path: Path) -> Backbone:
@@ -115,15 +122,12 @@ class Halves:
 
 def halves(backbone: Backbone, cut: Stage, head: LinearHead, dropout: float) -> Halves:
     """Return the network with a new head, cut after `cut`: a place of `stages.cuts`."""
-    size = backbone.image_size
-    inputs = keras.Input((size, size, 3), dtype="float32", name="pictures")
-    below = keras.Model(backbone.network.input, cut.tensor, name="below")
-    lower = keras.Model(inputs, below(_preprocess(inputs, backbone.spec.preprocessing)))
+    lower = reading(backbone, [cut.tensor])
     top = pooling.pooled(pooling.top(backbone.blocks))
     # The graph from the cut on, with the very layers of the network.
     above = keras.Model(cut.tensor, _headed(top, head, dropout), name="above")
     above.get_layer(HEAD).set_weights([head.kernel, head.bias])
-    whole = keras.Model(inputs, above(lower.output), name="network_with_head")
+    whole = keras.Model(lower.input, above(lower.output), name="network_with_head")
     return Halves(lower, above, whole)
 
 
@@ -157,6 +161,14 @@ def compiled(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.n
         return np.asarray(keras.ops.convert_to_numpy(outputs), np.float32)[: len(batch)]
 
     return run
+
+
+def answers(
+    predict: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, batch_size: int
+) -> np.ndarray:
+    """Return what `predict` says of all inputs, some at a time, float32 [len(inputs), ...]."""
+    starts = range(0, len(inputs), batch_size)
+    return np.concatenate([predict(inputs[start : start + batch_size]) for start in starts])
 
 
 def freeze_batch_norm(network: keras.Model) -> None:

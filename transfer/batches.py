@@ -9,12 +9,18 @@ import tensorflow as tf
 from transfer import imaging
 from transfer.augmentation import Augmentation, augment
 
+_AT_ONCE = 64  # pictures
 CACHE_BYTES = 1024**3  # resized pictures up to this much stay in memory between epochs
 
 
 def pictures(paths: Sequence[Path], image_size: int, batch_size: int) -> tf.data.Dataset:
     """Return batches of resized pictures in order, uint8 [batch, image_size, image_size, 3]."""
     return _decoded(paths, image_size).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def loaded(paths: Sequence[Path], image_size: int) -> np.ndarray:
+    """Return all of these pictures, resized, uint8 [len(paths), image_size, image_size, 3]."""
+    return np.concatenate(list(pictures(paths, image_size, _AT_ONCE).as_numpy_iterator()))
 
 
 class TrainingBatches:
@@ -89,9 +95,8 @@ class TrainingBatches:
         )
 
     def _load(self, paths: Sequence[Path]) -> tf.Tensor:
-        loaded = np.concatenate(list(pictures(paths, self._image_size, 64).as_numpy_iterator()))
         with tf.device("CPU"):
-            return tf.constant(loaded)
+            return tf.constant(loaded(paths, self._image_size))
 
     def _batch(self, seed: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
         if self._kept is not None:

@@ -56,6 +56,7 @@ class StrategySpec:
     title: str
     summary: str
     trains: str
+    tunes: bool  # whether the network itself learns or may learn, and not only classifiers on it
 
 
 STRATEGIES = (
@@ -65,6 +66,7 @@ STRATEGIES = (
         summary="Fast: every picture passes through the pretrained network once, then a linear"
         " classifier is fitted to what the network's last stage says about it.",
         trains="the classifier only",
+        tunes=False,
     ),
     StrategySpec(
         name="linear_stages",
@@ -72,6 +74,7 @@ STRATEGIES = (
         summary="Fast: a linear classifier is fitted to each of the network's stages, from edges"
         " and textures to whole objects, and those that do well together answer together.",
         trains="several classifiers only",
+        tunes=False,
     ),
     StrategySpec(
         name="finetune_few",
@@ -79,6 +82,7 @@ STRATEGIES = (
         summary="Slower: after the classifier, the network's last stages are trained too, in small"
         " steps. For quite a lot of pictures of everyday things.",
         trains="the classifier and the last stages of the network",
+        tunes=True,
     ),
     StrategySpec(
         name="finetune_many",
@@ -86,6 +90,7 @@ STRATEGIES = (
         summary="Slowest: after the classifier, most of the network is trained too, the deeper the"
         " more slowly. For quite a lot of pictures that are unlike everyday photographs.",
         trains="the classifier and most stages of the network",
+        tunes=True,
     ),
 )
 """The four cells of the decision table."""
@@ -97,6 +102,7 @@ REQUESTS = (
         summary="Measures how many pictures there are and how unlike those that the network knows,"
         " and follows the advice. Fine-tuning is kept only where validation prefers it.",
         trains="what the advice says",
+        tunes=True,
     ),
     StrategySpec(
         name="all",
@@ -104,6 +110,7 @@ REQUESTS = (
         summary="Trains in all four ways within the time limit and keeps what the advice and the"
         " validation pictures say, so that you see what each would have given.",
         trains="each in turn",
+        tunes=True,
     ),
     *STRATEGIES,
 )

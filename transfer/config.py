@@ -42,6 +42,13 @@ class RunConfig:
         if self.budget is not None:
             _within("--budget", self.budget, 1, 30 * 24 * 3600, "seconds")
 
+    @property
+    def measures(self) -> bool:
+        """Whether the data set has to be measured before a training with these settings."""
+        left_open = None in (self.horizontal_flip, self.quarter_turns)
+        chosen_later = self.strategy in ("auto", "all")
+        return chosen_later or (left_open and catalog.strategy(self.strategy).tunes)
+
     def to_json(self) -> dict[str, Any]:
         """Return the settings as a JSON object."""
         return dataclasses.asdict(self)

@@ -1,6 +1,7 @@
 """The pooled stages of each picture, computed once and kept by the picture's content."""
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ class Features:
         """Return float16 [len(positions), block.width]."""
         return self.kept.read([self.contents[i] for i in positions], block.columns)
 
+    def groups(self, positions: Sequence[int]) -> np.ndarray:
+        """Return content ids [n]: equal pictures have equal ones."""
+        return np.unique([self.contents[i] for i in positions], return_inverse=True)[1]
+
 
 def compute(
     backbone: Backbone,
@@ -61,14 +66,14 @@ def compute(
     missing = [positions[i] for i in kept.missing([contents[i] for i in positions])]
     done, began = len(positions) - len(missing), time.monotonic()
     if missing:
-        for part, rows in _computed(backbone, _Pictures(backbone, index, missing), log):
+        for part, rows in _computed(backbone, (_Pictures(backbone, index, missing),), log):
             kept.append([contents[missing[i]] for i in part], rows)
             done += len(part)
             if on_progress:
                 on_progress(done, len(positions))
         if len(missing) >= _TIMED:
             seconds = (time.monotonic() - began) / len(missing)
-            store.write_json(_folder(backbone) / _SPEED, {"seconds": seconds})
+            store.write_json(folder(backbone) / _SPEED, {"seconds": seconds})
     elif on_progress:
         on_progress(done, len(positions))
     return Features(backbone.blocks, kept, contents)
@@ -86,38 +91,41 @@ def varied(
     same; its name decides what is reused.
     """
     kept = _store(backbone)
-    found = {}
-    for name, change in changes.items():
-        contents = [_changed(index.pictures[i].sha256, name) for i in positions]
-        missing = kept.missing(contents)
-        if missing:
-            data = _Pictures(backbone, index, [positions[i] for i in missing], change)
-            for part, rows in _computed(backbone, data, None):
-                kept.append([contents[missing[i]] for i in part], rows)
-        found[name] = kept.read(contents, pooling.top(backbone.blocks).columns)
-    return found
+    top = pooling.top(backbone.blocks).columns
+    contents = {
+        name: [_changed(index.pictures[i].sha256, name) for i in positions] for name in changes
+    }
+    missing = {name: kept.missing(contents[name]) for name in changes}
+    wanted = [(name, i) for name in changes for i in missing[name]]
+    if wanted:
+        parts = tuple(
+            _Pictures(backbone, index, [positions[i] for i in missing[name]], change)
+            for name, change in changes.items()
+        )
+        for part, rows in _computed(backbone, parts, None):
+            kept.append([contents[wanted[i][0]][wanted[i][1]] for i in part], rows)
+    return {name: kept.read(contents[name], top) for name in changes}
 
 
 def seconds_per_picture(backbone: Backbone) -> float | None:
     """Return what one picture took when features were last computed on this machine."""
-    path = _folder(backbone) / _SPEED
+    path = folder(backbone) / _SPEED
     return float(store.read_json(path)["seconds"]) if path.is_file() else None
 
 
 def key(backbone: Backbone) -> str:
     """Return a name that is the same for the same network, weights and input size only."""
-    with backbone.weights_path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     name = backbone.spec.name.replace(":", "-")
-    return f"{name}-{backbone.image_size}-{digest}-{_VERSION}"
+    return f"{name}-{backbone.image_size}-{backbone.digest[:12]}-{_VERSION}"
 
 
-def _folder(backbone: Backbone) -> Path:
+def folder(backbone: Backbone) -> Path:
+    """Return where is kept what this network says of pictures, at this input size."""
     return store.home() / "features" / key(backbone)
 
 
 def _store(backbone: Backbone) -> FeatureStore:
-    return FeatureStore(_folder(backbone), backbone.blocks[-1].columns.stop)
+    return FeatureStore(folder(backbone), backbone.blocks[-1].columns.stop)
 
 
 def _changed(content: str, name: str) -> str:
@@ -141,16 +149,19 @@ class _Pictures:
 
 
 def _computed(
-    backbone: Backbone, pictures: _Pictures, log: Callable[[str], None] | None
+    backbone: Backbone, parts: Sequence[_Pictures], log: Callable[[str], None] | None
 ) -> Iterator[tuple[range, np.ndarray]]:
-    """Yield (which of the pictures, their vectors [n, width]) piece by piece."""
+    """Yield (which of all parts' pictures, their vectors [n, width]) piece by piece."""
     model = backbones.reading(backbone, [pooling.pooled(block) for block in backbone.blocks])
-    extractor = runtimes.fastest(model, next(pictures.batches(_SAMPLES)), log)
+    parts = [part for part in parts if part.positions]
+    extractor = runtimes.fastest(model, next(parts[0].batches(_SAMPLES)), log)
+    count = sum(len(part.positions) for part in parts)
     rows: list[np.ndarray] = []
     start = 0
-    for outputs in extractor.stream(pictures.batches(BATCH)):
+    data = itertools.chain.from_iterable(part.batches(BATCH) for part in parts)
+    for outputs in extractor.stream(data):
         rows.append(np.concatenate(outputs, axis=1))
         done = start + sum(map(len, rows))
-        if len(rows) == _APPEND or done == len(pictures.positions):
+        if len(rows) == _APPEND or done == count:
             yield range(start, done), np.concatenate(rows)
             rows, start = [], done

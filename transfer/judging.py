@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from transfer import evaluation, prediction
+from transfer import catalog, evaluation, prediction
 from transfer.dataset.index import ImageIndex
 from transfer.evaluation import Report
 from transfer.prediction import Classifier
@@ -77,12 +77,10 @@ def judge(
 ) -> Judged:
     """Let a model answer for these pictures of a data set."""
     began = time.monotonic()
-    pictures = [index.pictures[i] for i in positions]
-    paths = [index.path(picture) for picture in pictures]
+    paths = [index.path(index.pictures[i]) for i in positions]
     classifier = Classifier(model, index.classes, image_size)
     answers = prediction.probabilities(classifier, paths, on_step)
-    numbers = {name: number for number, name in enumerate(index.classes)}
-    labels = np.array([numbers[picture.label] for picture in pictures])
+    labels = index.class_numbers()[list(positions)]
     report = evaluation.evaluate(answers, labels, classifier.classes)
     return Judged(report, answers, answers.argmax(axis=1) == labels, time.monotonic() - began)
 
@@ -98,7 +96,7 @@ def choose(candidates: list[Candidate], requested: str, advised: str | None) -> 
     probe = known.get(PROBE)
     if wanted is None:
         return probe or candidates[0]
-    if requested == wanted.name or probe is None or not wanted.name.startswith("finetune"):
+    if requested == wanted.name or probe is None or not catalog.strategy(wanted.name).tunes:
         return wanted
     gain, error = paired(wanted.validation.right, probe.validation.right)
     return wanted if gain > error else probe

@@ -9,7 +9,6 @@ from importlib import metadata
 from typing import Any
 
 import keras
-import numpy as np
 
 from transfer import __version__, advisor, backbones, catalog, features, judging, weights
 from transfer.backbones import Backbone
@@ -23,7 +22,6 @@ from transfer.strategies import REGISTRY, Task
 
 _RESERVE = 5.0  # seconds of a budget kept for saving the model
 _LEAST_SECONDS = 15.0  # less is not worth beginning a fine-tuning for
-_LINEAR = ("linear_top", "linear_stages")
 
 
 def run(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
@@ -78,9 +76,9 @@ class _Flow:
     def work(self) -> dict[str, Any]:
         """Go through the stages; each leaves in the run folder or the store what the next needs."""
         backbone, kept = self._network()
-        advice = self._advice(backbone, kept) if self._needs_advice() else None
+        advice = self._advice(backbone, kept) if self.config.measures else None
         names = self._strategies(advice)
-        self.reporter.expect(sum(name not in _LINEAR for name in names), len(names))
+        self.reporter.expect(sum(map(_tunes, names)), len(names))
         task = self._task(backbone, kept, advice)
         candidates: list[Candidate] = []
         for place, name in enumerate(names):
@@ -118,7 +116,7 @@ class _Flow:
         positions = sorted([*self.parts.train, *self.parts.val])  # test only meets the whole model
         self.reporter.plan(
             {
-                **({"advice": 0} if self._needs_advice() else {}),
+                **({"advice": 0} if self.config.measures else {}),
                 "features": len(positions),
                 "train": len(self.parts.train),
                 "validation": len(self.parts.val),
@@ -131,12 +129,6 @@ class _Flow:
 
     def _log(self, words: str) -> None:
         self.run.event("note", words=words)
-
-    def _needs_advice(self) -> bool:
-        asked = (self.config.horizontal_flip, self.config.quarter_turns)
-        return self.config.strategy not in _LINEAR and (
-            self.config.strategy in ("auto", "all") or None in asked
-        )
 
     def _advice(self, backbone: Backbone, kept: Features) -> dict[str, Any]:
         if (known := self.run.read("advice")) is not None:
@@ -155,10 +147,9 @@ class _Flow:
         if asked != "auto" or advice is None:
             return [asked]
         advised = advice["strategy"]
-        return [advised] if advised in _LINEAR else [judging.PROBE, advised]
+        return [judging.PROBE, advised] if _tunes(advised) else [advised]
 
     def _task(self, backbone: Backbone, kept: Features, advice: dict[str, Any] | None) -> Task:
-        classes = {name: number for number, name in enumerate(self.index.classes)}
         guess = advice["augmentation"] if advice else {}
         config, reporter = self.config, self.reporter
         return Task(
@@ -166,7 +157,7 @@ class _Flow:
             run=self.run,
             index=self.index,
             split=self.parts,
-            labels=np.array([classes[picture.label] for picture in self.index.pictures]),
+            labels=self.index.class_numbers(),
             backbone=backbone,
             features=kept,
             deadline=self.deadline,
@@ -192,7 +183,7 @@ class _Flow:
         self.run.record_spent(self._spent())
         row = {"strategy": name, **judged.report.overall.to_json(), "loss": judged.report.loss}
         self.run.event("candidate", **row)
-        if not before and name in _LINEAR:
+        if not before and not _tunes(name):
             for epoch in trained.history:
                 self.reporter.epoch(epoch)
         self.reporter.something_to_keep = True
@@ -203,14 +194,15 @@ class _Flow:
 
     def _deadline(self, name: str, later: list[str], before: list[Candidate]) -> float:
         """Share the time that is left among the fine-tunings to come; keep some for the end."""
-        if name in _LINEAR or self.deadline == math.inf:
+        if not _tunes(name) or self.deadline == math.inf:
             return self.deadline
         first = before[0].validation if before else None
         answered = first.seconds / len(first.right) if first else 0.05
         everything = len(self.parts.val) + len(self.parts.test)
-        rounds = 1 + sum(other not in _LINEAR for other in later)
+        rounds = 1 + sum(map(_tunes, later))
         left = self.deadline - time.monotonic() - _RESERVE - 1.5 * answered * everything * rounds
-        return time.monotonic() + max(left / rounds, _LEAST_SECONDS if rounds > 1 else 0.0)
+        share = max(left / rounds, _LEAST_SECONDS if rounds > 1 else 0.0)
+        return min(time.monotonic() + share, self.deadline)
 
     def _tested(self, candidate: Candidate) -> Candidate:
         finished = candidate.finished()
@@ -276,12 +268,16 @@ def _advised(advice: dict[str, Any] | None) -> str | None:
     return advice["strategy"] if advice else None
 
 
+def _tunes(strategy: str) -> bool:
+    return catalog.strategy(strategy).tunes
+
+
 def _allowed(said: bool | None, guess: dict[str, Any] | None) -> bool:
     """Return what the user said, else what was measured."""
     return said if said is not None else bool(guess and guess["safe"])
 
 
 def _versions() -> dict[str, str]:
-    packages = ("keras", "tensorflow", "numpy", "scikit-learn", "pillow")
+    packages = ("keras", "tensorflow", "numpy", "scipy", "pillow")
     found = {name: metadata.version(name) for name in packages}
     return {"transfer": __version__, "python": platform.python_version(), **found}

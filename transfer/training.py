@@ -231,11 +231,7 @@ def _validated(
     predict: Callable[[np.ndarray], np.ndarray], validation: Validation
 ) -> tuple[float, float]:
     """Return (accuracy, negative log-likelihood in nats at the best temperature)."""
-    parts = [
-        predict(validation.inputs[i : i + _EVALUATION_BATCH])
-        for i in range(0, len(validation.labels), _EVALUATION_BATCH)
-    ]
-    answers = np.concatenate(parts)
+    answers = backbones.answers(predict, validation.inputs, _EVALUATION_BATCH)
     # Smoothed labels leave a network too modest and overfitting too bold: that is put right at the
     # end by one number, so it should not decide which epoch is best.
     accuracy = float((answers.argmax(axis=1) == validation.labels).mean())

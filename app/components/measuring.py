@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import advising, counsel, evidence, jobs, words
 from app.advising import Standing, Subject
+from app.components.progress_bar import progress_bar
 from app.measured import Advice
 from app.networks import Offer
 
@@ -32,17 +33,10 @@ def _follow(subject: Subject) -> None:
     if not standing.alive:
         st.rerun()
     share, text = _how_far(standing)
-    if share is None:
-        bar = '<div class="progress unknown"><div></div></div>'
-    else:
-        percent = 100 * min(1.0, max(0.0, share))
-        bar = (
-            f'<div class="progress" role="progressbar" aria-label="Measuring"'
-            f' aria-valuenow="{percent:.0f}"><div style="width: {percent:.1f}%"></div></div>'
-        )
     st.html(
         '<div class="card measuring"><p class="class-name">Measuring your pictures</p>'
-        f'{bar}<p class="small number" aria-live="polite">{html.escape(text)}</p>'
+        f"{progress_bar(share, 'Measuring')}"
+        f'<p class="small number" aria-live="polite">{html.escape(text)}</p>'
         f'<p class="small quiet">{_NO_WAIT}</p></div>'
     )
 

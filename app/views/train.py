@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import advising, charts, frame, jobs, measured, state, ways, words, workshop
+from app import charts, frame, jobs, measured, state, ways, words, workshop
 from app.charts import Row
 from app.workshop import Standing
 from transfer import catalog
@@ -166,7 +166,7 @@ def _steps(run: Run, fetched: bool) -> list[str]:
     return [
         *(["weights"] if fetched else []),
         "features",
-        *(["advice"] if advising.measures(config) else []),
+        *(["advice"] if config.measures else []),
         # Of all four ways, each is measured as soon as it has learned.
         *(["four_ways", "saving"] if config.strategy == "all" else [*learning, "saving", "test"]),
         "export",

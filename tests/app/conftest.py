@@ -98,6 +98,15 @@ def press(page: AppTest, key: str) -> AppTest:
     return checked(page.button(key=key).click().run())
 
 
+def started(page: AppTest) -> RunConfig:
+    """Press the start button and return the settings of the run that is in the queue then."""
+    press(page, "start")
+    (run,) = workshop.listed()
+    assert [job.target for job in jobs.active()] == [run.folder.name]
+    assert page.query_params["run"] == run.folder.name
+    return run.config()
+
+
 def title(page: AppTest) -> str:
     """Return the heading, as it is read."""
     found = re.findall(r"<h1>(.*?)</h1>", markup(page))

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import datasets, jobs, workshop
-from tests.app.conftest import harmless, markup, press, put_weights, title, words
+from tests.app.conftest import harmless, markup, press, put_weights, started, title, words
 from transfer import catalog
 from transfer.config import RunConfig
 from transfer.dataset import library
@@ -27,15 +27,6 @@ def _card(page: AppTest, name: str) -> str:
         and "million parameters" in part
     ]  # fmt: skip
     return card
-
-
-def _started(page: AppTest) -> RunConfig:
-    """Press the start button and return the settings of the run that is in the queue then."""
-    press(page, "start")
-    (run,) = workshop.listed()
-    assert [job.target for job in jobs.active()] == [run.folder.name]
-    assert page.query_params["run"] == run.folder.name
-    return run.config()
 
 
 def test_pictures_come_first(open_page):
@@ -88,12 +79,12 @@ def test_with_weights_it_recommends_the_usual_network(open_page, fruit, keras_ho
     assert "on this machine" in _card(page, catalog.DEFAULT_BACKBONE)
     press(page, "choose_builtin")
     assert "which has seen photographs, is here too and does better" in words(page)
-    config = _started(page)
+    config = started(page)
     assert config.backbone == catalog.BUILTIN
 
 
 def test_the_recommended_start_is_trained_when_nothing_is_changed(open_page, fruit, keras_home):
-    assert _started(open_page("advice", data=fruit)) == RunConfig(
+    assert started(open_page("advice", data=fruit)) == RunConfig(
         dataset=fruit,
         backbone=catalog.BUILTIN,
         image_size=catalog.backbone(catalog.BUILTIN).input_size,
@@ -110,7 +101,7 @@ def test_a_network_whose_weights_are_missing_says_what_it_takes(open_page, fruit
     assert "nothing of yours goes out" in words(page)
     assert page.button(key="choose_ResNet50").label == "Chosen"
     assert page.button(key="choose_builtin").label == "Choose"
-    config = _started(page)
+    config = started(page)
     assert (config.backbone, config.image_size) == ("ResNet50", 224)
 
 
@@ -124,7 +115,7 @@ def test_every_network_of_the_catalog_can_be_chosen(open_page, fruit, keras_home
     _box(page, "selectbox", "Network").set_value(rare).run()
     assert not page.exception
     assert page.button(key=f"choose_{rare}").label == "Chosen"
-    assert _started(page).backbone == rare
+    assert started(page).backbone == rare
 
 
 def test_the_choice_is_kept_for_its_data_set_while_the_page_is_left(open_page, fruit, keras_home):
@@ -146,7 +137,7 @@ def test_a_way_and_its_settings_are_trained_as_chosen(open_page, fruit, keras_ho
     _box(page, "number_input", "Input size in pixels").set_value(128)
     _box(page, "number_input", "Seed").set_value(42)
     _box(page, "text_input", "Name of this run").set_value("  My \n try ")
-    assert _started(page) == RunConfig(
+    assert started(page) == RunConfig(
         dataset=fruit,
         backbone=catalog.BUILTIN,
         image_size=128,
@@ -164,7 +155,7 @@ def test_each_time_limit_is_as_long_as_it_says(open_page, fruit, keras_home):
     seconds = {"minutes": 60, "hour": 3600, "hours": 3600}
     for words_ in _box(page, "selectbox", "Time limit").options:
         _box(page, "selectbox", "Time limit").set_value(words_).run()
-        config = _started(page)
+        config = started(page)
         number, _, unit = words_.partition(" ")
         assert config.budget == (None if number == "no" else float(number) * seconds[unit])
         workshop.delete(workshop.listed()[0])
@@ -183,7 +174,7 @@ def test_a_size_that_the_network_does_not_take_is_refused_and_nothing_starts(
     assert workshop.listed() == []
     assert jobs.active() == []
     _box(page, "number_input", "Input size in pixels").set_value(75)
-    assert _started(page).image_size == 75
+    assert started(page).image_size == 75
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "**x** ![x](//e.org/x)", "قطط 猫"])

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from app import datasets, jobs, ways, workshop
 from app.advising import Subject
 from tests.app import advices
-from tests.app.conftest import harmless, markup, press, put_weights, title, words
+from tests.app.conftest import harmless, markup, press, put_weights, started, title, words
 from transfer import catalog
 from transfer.config import RunConfig
 
@@ -19,15 +19,6 @@ from transfer.config import RunConfig
 def _box(page: AppTest, kind: str, label: str) -> Any:
     (box,) = [box for box in getattr(page, kind) if box.label == label]
     return box
-
-
-def _started(page: AppTest) -> RunConfig:
-    """Press the start button and return the settings of the run that is in the queue then."""
-    press(page, "start")
-    (run,) = workshop.listed()
-    assert [job.target for job in jobs.active()] == [run.folder.name]
-    assert page.query_params["run"] == run.folder.name
-    return run.config()
 
 
 def _subject(digest: str) -> Subject:
@@ -86,7 +77,7 @@ class TestMeasuring:
 
     def test_the_start_button_does_not_wait_for_it(self, open_page, fruit, keras_home):
         page = open_page("advice", data=fruit)
-        assert _started(page).strategy == "auto"  # the training is all that is in the queue then
+        assert started(page).strategy == "auto"  # the training is all that is in the queue then
         assert _job(fruit).state == "cancelled"
         page = open_page("advice", data=fruit)
         assert "A training of these pictures that is under way measures them." in words(page)
@@ -166,7 +157,7 @@ class TestAdvised:
         tuned = amount == "lots"
         assert ("May the pictures be mirrored?" in {box.label for box in page.radio}) is tuned
         subject = _subject(fruit)
-        assert _started(page) == RunConfig(
+        assert started(page) == RunConfig(
             dataset=fruit,
             backbone=subject.backbone,
             image_size=subject.image_size,
@@ -253,7 +244,7 @@ class TestOverruling:
         assert "learn them by heart" not in words(page)
         press(press(page, "way_finetune_few"), "way_linear_top")
         assert _labels(page)["linear_top"] == "Chosen"
-        assert _started(page).strategy == "auto"
+        assert started(page).strategy == "auto"
 
     @pytest.mark.parametrize("strategy", [cell.strategy for cell in ways.CELLS])
     def test_what_is_chosen_is_trained(self, open_page, fruit, keras_home, strategy):
@@ -262,7 +253,7 @@ class TestOverruling:
         if strategy == "finetune_few":  # the advised one: in another way it goes back to it
             press(page, "way_linear_top")
         press(page, f"way_{strategy}")
-        assert _started(page).strategy == ("auto" if strategy == "finetune_few" else strategy)
+        assert started(page).strategy == ("auto" if strategy == "finetune_few" else strategy)
 
     def test_before_there_is_an_advice(self, open_page, fruit, keras_home):
         page = press(open_page("advice", data=fruit), "way_linear_top")
@@ -271,7 +262,7 @@ class TestOverruling:
         page.run()
         assert _labels(page)["linear_top"] == "Take it back"
         assert "learn them by heart" not in words(page)
-        assert _started(page).strategy == "linear_top"
+        assert started(page).strategy == "linear_top"
 
 
 class TestQuestions:
@@ -290,7 +281,7 @@ class TestQuestions:
         _measured(fruit)
         page = open_page("advice", data=fruit)
         _box(page, "radio", "May they be turned?").set_value("Yes").run()
-        config = _started(page)
+        config = started(page)
         assert (config.horizontal_flip, config.quarter_turns) == (None, True)
 
     def test_what_is_changed_back_is_left_to_the_measurement(self, open_page, fruit, keras_home):
@@ -298,7 +289,7 @@ class TestQuestions:
         page = open_page("advice", data=fruit)
         _box(page, "radio", "May the pictures be mirrored?").set_value("No").run()
         _box(page, "radio", "May the pictures be mirrored?").set_value("Yes").run()
-        assert _started(page).horizontal_flip is None
+        assert started(page).horizontal_flip is None
 
     def test_of_a_linear_classifier_nothing_is_asked(self, open_page, fruit, keras_home):
         _measured(fruit)
@@ -306,13 +297,13 @@ class TestQuestions:
         _box(page, "radio", "May they be turned?").set_value("Yes").run()
         press(page, "way_linear_top")
         assert page.radio.len == 0
-        assert _started(page).quarter_turns is None
+        assert started(page).quarter_turns is None
 
     def test_without_an_advice_both_are_left_open(self, open_page, fruit, keras_home):
         page = press(open_page("advice", data=fruit), "way_finetune_many")
         assert _box(page, "radio", "May they be turned?").value == "Find out"
         _box(page, "radio", "May the pictures be mirrored?").set_value("No").run()
-        config = _started(page)
+        config = started(page)
         assert (config.horizontal_flip, config.quarter_turns) == (False, None)
 
 

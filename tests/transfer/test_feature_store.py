@@ -1,7 +1,6 @@
 """Kept features: found by content, by whoever looks, and never wrong, whatever was broken off."""
 
 import hashlib
-import multiprocessing
 import pickle
 import signal
 import subprocess
@@ -9,7 +8,7 @@ import sys
 import threading
 import tracemalloc
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -275,15 +274,20 @@ class TestDamage:
         assert right(store, shas(8)) == 4
 
 
-def _add_some(job: tuple[Path, int]) -> int:
-    """One of several processes: each adds pictures of its own and one that all add."""
-    folder, number = job
-    store = FeatureStore(folder, WIDTH)
-    for start in range(number * 100, number * 100 + 100, 10):
-        add(store, [*shas(10, start), *shas(1, 999)])
-        right(store, shas(400))
-    return right(store, shas(100, number * 100))
-
+# One of several processes: each adds pictures of its own and one that all add. (Not by
+# `multiprocessing`, whose children import what counts as the main module: a page of the app, after
+# Streamlit has tested one in this process.)
+_ADD_SOME = """
+import sys
+from pathlib import Path
+from tests.transfer.test_feature_store import WIDTH, FeatureStore, add, right, shas
+folder, number = Path(sys.argv[1]), int(sys.argv[2])
+store = FeatureStore(folder, WIDTH)
+for start in range(number * 100, number * 100 + 100, 10):
+    add(store, [*shas(10, start), *shas(1, 999)])
+    right(store, shas(400))
+print(right(store, shas(100, number * 100)))
+"""
 
 _WRITE_UNTIL_KILLED = """
 import sys
@@ -297,11 +301,15 @@ for i in range(start, start + 10**6, 7):
 """
 
 
+def _process(script: str, folder: Path, number: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, str(folder), str(number)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
 class TestAtOnce:
     def test_processes(self, folder):
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(3, context) as pool:
-            assert list(pool.map(_add_some, [(folder, i) for i in range(3)])) == [100] * 3
+        workers = [_process(_ADD_SOME, folder, number) for number in range(3)]
+        assert [worker.communicate()[0] for worker in workers] == ["100\n"] * 3
         assert right(FeatureStore(folder, WIDTH), [*shas(300), *shas(1, 999)]) == 301
 
     def test_threads_and_copies_of_one_object(self, store, folder):
@@ -324,8 +332,7 @@ class TestAtOnce:
         told = []
         for round_number in range(4):
             start = round_number * 10_000
-            command = [sys.executable, "-c", _WRITE_UNTIL_KILLED, str(folder), str(start)]
-            with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+            with _process(_WRITE_UNTIL_KILLED, folder, start) as process:
                 assert process.stdout
                 said = [int(process.stdout.readline()) for _ in range(15 + round_number)]
                 process.send_signal(signal.SIGKILL)

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -215,36 +214,29 @@ def test_half_precision_is_a_copy_that_agrees(network: keras.Model) -> None:
 
 
 class Imitation(Extractor):
-    """Gives what it was told to, after some time."""
+    """Gives what it was told to."""
 
     name, precision = "keras", "float16"
 
-    def __init__(self, outputs: np.ndarray, seconds: float) -> None:
-        self.outputs, self.seconds = outputs, seconds
+    def __init__(self, outputs: np.ndarray) -> None:
+        self.outputs = outputs
 
     def stream(self, batches: Iterable[np.ndarray]) -> Iterator[Outputs]:
         for _ in batches:
-            time.sleep(self.seconds)
             yield (self.outputs,)
 
 
-@pytest.mark.parametrize(
-    ("noise", "seconds", "chosen"),
-    [(0.0, 0.002, True), (0.0, 0.03, False), (0.02, 0.002, False), (np.nan, 0.002, False)],
-)
-def test_half_precision_is_taken_only_if_faster_and_right(
-    noise: float, seconds: float, chosen: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(choice, "_TIMING", 0.1)
+@pytest.mark.parametrize(("noise", "chosen"), [(0.0, True), (0.02, False), (np.nan, False)])
+def test_half_precision_is_taken_only_if_right(noise: float, chosen: bool) -> None:
     draw = np.random.default_rng(0)
     # What the pictures share is 10 times what tells them apart: the plain cosine is blind to noise.
     right = 1.0 + 0.1 * draw.standard_normal((8, 50))
     wrong = right + noise * draw.standard_normal((8, 50))
-    plain = Imitation(right, 0.02)
-    half = Imitation(wrong, seconds)
+    plain = Imitation(right)
+    half = Imitation(wrong)
     if noise == 0.02:
         assert least_cosine((right,), (wrong,)) > choice.LEAST_COSINE
-    taken = choice._better(plain, lambda: half, (right,), pictures(8))
+    taken = choice._agreeing_half(plain, lambda: half, (right,), pictures(8))
     assert (taken is half) == chosen
 
 
@@ -252,8 +244,8 @@ def test_half_precision_that_fails_is_done_without() -> None:
     def broken() -> Extractor:
         raise RuntimeError("no such instruction")
 
-    plain = Imitation(pictures(2), 0)
-    assert choice._better(plain, broken, (pictures(2),), pictures(2)) is plain
+    plain = Imitation(pictures(2))
+    assert choice._agreeing_half(plain, broken, (pictures(2),), pictures(2)) is plain
 
 
 def test_least_cosine() -> None:

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -47,6 +49,11 @@ class ImageIndex:
     def classes(self) -> tuple[str, ...]:
         """The class names, sorted."""
         return tuple(sorted({picture.label for picture in self.pictures}))
+
+    def class_numbers(self) -> np.ndarray:
+        """Return the place of each picture's class in `classes`, int64 [len(pictures)]."""
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        return np.array([numbers[picture.label] for picture in self.pictures])
 
     def counts(self) -> dict[str, int]:
         """Return the number of pictures of each class, in the order of `classes`."""

@@ -1,6 +1,8 @@
-"""Choose the runtime and the precision: only what agrees with Keras, and of that the fastest."""
+"""Choose the runtime and the precision by what agrees with Keras, the quicker first.
 
-import time
+No stop-watch decides: the same network on the same machine is always computed in the same way.
+"""
+
 from collections.abc import Callable
 
 import keras
@@ -13,8 +15,6 @@ from transfer.runtimes.base import Extractor, Outputs, least_cosine
 from transfer.runtimes.graphs import KerasExtractor
 
 LEAST_COSINE = 0.999  # of each picture's outputs, flattened, with those of Keras
-_LEAST_GAIN = 1.2  # half precision has to be so much faster
-_TIMING = 0.5  # seconds to find that out
 
 
 def fastest(
@@ -49,10 +49,11 @@ def _on_cpu(model: keras.Model, samples: np.ndarray) -> Extractor:
     cosine = least_cosine(expected, plain(samples))
     if not cosine > LEAST_COSINE:
         raise ValueError(f"its outputs have a cosine of {cosine:.4f} with those of Keras")
-    # Trying half precision took 0.2-0.6 s on a CPU with bfloat16, and ResNet50, ConvNeXtTiny and
-    # builtin became 1.7-1.9 times as fast. MobileNets do not agree (cosine 0.986-0.997).
-    half = converted.half
-    return _better(plain, lambda: converted.compiled(half), expected, samples) if half else plain
+    # Only on a CPU with bfloat16: ResNet50, ConvNeXtTiny and builtin became 1.7-1.9 times as fast.
+    # MobileNets do not agree (cosine 0.986-0.997).
+    if (half := converted.half) is None:
+        return plain
+    return _agreeing_half(plain, lambda: converted.compiled(half), expected, samples)
 
 
 def _on_accelerator(model: keras.Model, samples: np.ndarray) -> Extractor:
@@ -65,13 +66,13 @@ def _on_accelerator(model: keras.Model, samples: np.ndarray) -> Extractor:
     def half() -> Extractor:
         return KerasExtractor(graphs.jitted(graphs.half_precision(model)), "float16", threads=2)
 
-    return _better(plain, half, expected, samples)
+    return _agreeing_half(plain, half, expected, samples)
 
 
-def _better(
+def _agreeing_half(
     plain: Extractor, build: Callable[[], Extractor], expected: Outputs, samples: np.ndarray
 ) -> Extractor:
-    """Return the extractor in half precision if it agrees with Keras and is faster, else `plain`.
+    """Return the extractor in half precision if it agrees with Keras, else `plain`.
 
     What all pictures have in common hides errors in what tells them apart; so the differences from
     the mean picture have to agree as well.
@@ -87,16 +88,4 @@ def _better(
         for outputs in (expected, received)
     )
     agrees = min(least_cosine(expected, received), least_cosine(*differences)) > LEAST_COSINE
-    return half if agrees and _gain(plain, half, samples) > _LEAST_GAIN else plain
-
-
-def _gain(plain: Extractor, other: Extractor, samples: np.ndarray) -> float:
-    """Return how many times as fast the other is: both warm, in turn, each at its best."""
-    best = {plain: np.inf, other: np.inf}
-    end = time.monotonic() + _TIMING
-    while np.inf in best.values() or time.monotonic() < end:
-        for extractor in best:
-            began = time.perf_counter()
-            extractor(samples)
-            best[extractor] = min(best[extractor], time.perf_counter() - began)
-    return float(best[plain] / best[other])
+    return half if agrees else plain

@@ -57,11 +57,6 @@ class Task:
         """Return the features of one block, float16 [len(positions), block.width]."""
         return self.features.of(block, positions)
 
-    def groups(self, positions: tuple[int, ...]) -> np.ndarray:
-        """Return content ids [n]: equal pictures have equal ones."""
-        contents = [self.index.pictures[i].sha256 for i in positions]
-        return np.unique(contents, return_inverse=True)[1]
-
 
 @dataclass(frozen=True)
 class Trained:

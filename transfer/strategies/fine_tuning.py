@@ -4,6 +4,7 @@ The head is the linear one in closed form (LP-FT, arXiv 2202.10054). BatchNormal
 frozen, rates warm up and fall by a cosine, the epoch with the lowest validation loss is kept.
 """
 
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -26,9 +27,8 @@ from transfer.training import Batches, FitSettings, TimeUpError, Validation
 
 _SAMPLES = 16  # pictures by which a fast runtime is compared with Keras
 _BATCH = 32
-_SMOOTHING = (
-    0.1  # of the labels (Inception v3, arXiv 1512.00567): a head in closed form starts sure
-)
+# Of the labels (Inception v3, arXiv 1512.00567): a head in closed form starts too sure of itself.
+_SMOOTHING = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,14 @@ class Policy:
         least, most = -(-self.least_steps // steps), max(1, self.most_steps // steps)
         return min(max(self.epochs, least), most)
 
+    def patience_of(self, epochs: int) -> int:
+        """Return the patience where there are so many epochs.
+
+        A small data set has many short epochs: the share of the schedule stays the same, so that
+        the warm-up is over before patience is.
+        """
+        return max(self.patience, math.ceil(self.patience / self.epochs * epochs))
+
 
 def train(task: Task, policy: Policy) -> Trained:
     """Solve the task by fine-tuning as the policy says."""
@@ -67,9 +75,10 @@ def train(task: Task, policy: Policy) -> Trained:
     rates, default_rate = planning.rates(own, chosen, config.learning_rate)
     source = _pictures(task, policy)
     model, learned, judged = _inputs(task, parts, source, folder / "views")
+    epochs = config.epochs or policy.epochs_of(source.steps)
     settings = FitSettings(
-        epochs=config.epochs or policy.epochs_of(source.steps),
-        patience=config.patience or policy.patience,
+        epochs=epochs,
+        patience=config.patience or policy.patience_of(epochs),
         rates=rates,
         default_rate=default_rate,
         weight_decay=config.weight_decay,
@@ -116,9 +125,7 @@ def _inputs(
     shape = (height, width, channels)
     count = boundary.views(shape, source.pictures, folder)
     if not count:
-        data = batches.pictures(paths, size, _BATCH).as_numpy_iterator()
-        plain = np.concatenate(list(data))
-        return parts.whole, source, Validation(plain, labels)
+        return parts.whole, source, Validation(batches.loaded(paths, size), labels)
     samples = next(iter(batches.pictures(paths[:_SAMPLES], size, _SAMPLES))).numpy()
     lower = Lower(runtimes.fastest(parts.lower, samples), shape)
     plain = boundary.plain(lower, paths, size, folder / "validation.npy", lambda _: None)
@@ -128,9 +135,7 @@ def _inputs(
 
 def _calibrate(model: keras.Model, parts: Halves, judged: Validation) -> None:
     """Scale the head's logits by the one number that makes the validation labels likeliest."""
-    predict = backbones.compiled(model, _BATCH)
-    starts = range(0, len(judged.labels), _BATCH)
-    answers = np.concatenate([predict(judged.inputs[i : i + _BATCH]) for i in starts])
+    answers = backbones.answers(backbones.compiled(model, _BATCH), judged.inputs, _BATCH)
     _, temperature = linear.calibrated(answers, judged.labels)
     head = parts.upper.get_layer(backbones.HEAD)
     head.set_weights([temperature * value for value in head.get_weights()])

@@ -17,7 +17,7 @@ def probe(task: Task, block: Block, tell: bool = False) -> Probe:
         task.of(block, train),
         task.labels[np.asarray(train)],
         task.num_classes,
-        task.groups(train),
+        task.features.groups(train),
         task.on_search if tell else None,
     )
 
