@@ -27,7 +27,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from transfer import backbones, catalog, imaging, runtimes, sample, weights
+from transfer import backbones, catalog, devices, imaging, runtimes, sample, weights
 from transfer.runtimes import graphs, vino
 from transfer.runtimes.base import least_cosine
 
@@ -71,7 +71,7 @@ def litert(model: keras.Model) -> Pass:
     """LiteRT, formerly TensorFlow Lite, with XNNPACK."""
     graph = graphs.traced(model, (_BATCH, *_shape(model)), np.float32)
     data = tf.lite.TFLiteConverter.from_concrete_functions([graph]).convert()
-    interpreter = tf.lite.Interpreter(model_content=data, num_threads=vino.cpus())
+    interpreter = tf.lite.Interpreter(model_content=data, num_threads=devices.cpus())
     interpreter.allocate_tensors()
     place = interpreter.get_input_details()[0]["index"]
     answer = interpreter.get_output_details()[0]["index"]
@@ -95,7 +95,7 @@ def onnxruntime(model: keras.Model) -> Pass:
     proto, _ = tf2onnx.convert.from_function(function, input_signature=[spec])
     logging.disable(logging.NOTSET)
     options = ort.SessionOptions()
-    options.intra_op_num_threads = vino.cpus()
+    options.intra_op_num_threads = devices.cpus()
     session = ort.InferenceSession(
         proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
@@ -167,7 +167,7 @@ def main() -> None:
         parser.error(f"--pictures has to be a multiple of {_BATCH}")
     result = {
         "machine": platform.machine(),
-        "cpus": vino.cpus(),
+        "cpus": devices.cpus(),
         "batch": _BATCH,
         "repeats": arguments.repeats,
         "backbones": {

@@ -1,5 +1,6 @@
 """`python -m transfer`: set the environment before TensorFlow is loaded, then hand over."""
 
+import gc
 import os
 import sys
 
@@ -10,4 +11,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from transfer import cli
 
 if __name__ == "__main__":
-    sys.exit(cli.main())
+    status = cli.main()
+    gc.freeze()  # nothing is left to collect: looking through all of TensorFlow took a second
+    sys.exit(status)

@@ -22,6 +22,7 @@ _TORCH_MEAN = (0.485, 0.456, 0.406)
 _TORCH_STD = (0.229, 0.224, 0.225)
 _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
+_NETWORK_WITH_HEAD = "network_with_head"
 HEAD = "head"  # the name of the classifier's layer: its variables are "head/kernel", "head/bias"
 
 
@@ -102,7 +103,7 @@ def with_head(
     """
     features = vectors(backbone, blocks)
     outputs = _headed(features.output, head, dropout)
-    model = keras.Model(features.input, outputs, name="network_with_head")
+    model = keras.Model(features.input, outputs, name=_NETWORK_WITH_HEAD)
     model.get_layer(HEAD).set_weights([head.kernel, head.bias])
     return model
 
@@ -127,7 +128,7 @@ def halves(backbone: Backbone, cut: Stage, head: LinearHead, dropout: float) -> 
     # The graph from the cut on, with the very layers of the network.
     above = keras.Model(cut.tensor, _headed(top, head, dropout), name="above")
     above.get_layer(HEAD).set_weights([head.kernel, head.bias])
-    whole = keras.Model(lower.input, above(lower.output), name="network_with_head")
+    whole = keras.Model(lower.input, above(lower.output), name=_NETWORK_WITH_HEAD)
     return Halves(lower, above, whole)
 
 
@@ -141,6 +142,11 @@ def classifier(network_with_head: keras.Model) -> keras.Model:
     inputs = keras.Input((None, None, 3), dtype="float32", name="pictures")
     resized = keras.ops.round(imaging.resizer(size)(inputs))
     return keras.Model(inputs, network_with_head(resized), name="classifier")
+
+
+def after_resizing(model: keras.Model) -> keras.Model:
+    """Return what in a `classifier` comes after its resizing: the same layers and weights."""
+    return model.get_layer(_NETWORK_WITH_HEAD)
 
 
 def compiled(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -102,7 +102,7 @@ class BoundaryBatches:
                 tf.TensorSpec((None, self._source.num_classes), tf.float32),
             ),
         )
-        return data.apply(tf.data.experimental.assert_cardinality(self.steps)).prefetch(4)
+        return batches.steady(data.apply(tf.data.experimental.assert_cardinality(self.steps)))
 
     def _view(self, number: int) -> np.ndarray:
         def data() -> Iterator[np.ndarray]:

@@ -1,12 +1,14 @@
 """What each command does: options in, one JSON-ready answer out. TensorFlow loads where needed."""
 
+import gc
 import tempfile
 import traceback
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +19,9 @@ from transfer.dataset import library, split
 from transfer.dataset.index import ImageIndex
 from transfer.errors import DataError, ExportError, StoppedError, TransferError
 from transfer.runs import Run
+
+if TYPE_CHECKING:
+    from transfer.backbones import Backbone
 
 Answer = dict[str, Any]
 
@@ -63,18 +68,17 @@ def inspect(options: Namespace) -> Answer:
 
 def advise(options: Namespace) -> Answer:
     """Measure how much data there is and how unlike what the network knows; name the strategy."""
-    index = _imported(options.data)
-    _tell(index, index.warnings)
     spec, size = _network(options, None)
-    config = RunConfig(index.digest, spec.name, size, seed=options.seed)
-    with console.quiet():
-        from transfer import devices, pipeline
+    with _loading(options.data, spec, size) as loaded:
+        index = _imported(options.data)
+        _tell(index, index.warnings)
+        config = RunConfig(index.digest, spec.name, size, seed=options.seed)
+    from transfer import pipeline
 
-        devices.prepare()
     with tempfile.TemporaryDirectory() as folder, console.progress() as step:
         run = Run(Path(folder) / "advice")
         run.start(config)
-        answer = pipeline.advise(run, step)
+        answer = pipeline.advise(run, step, loaded())
     for reason in answer["reasons"]:
         console.say(reason)
     console.say(f"Advice: {answer['strategy']}. {catalog.strategy(answer['strategy']).summary}")
@@ -86,9 +90,9 @@ def measure(options: Namespace) -> Answer:
     run = Run(options.run)
     run.config()
     with console.quiet():
-        from transfer import devices, pipeline
+        _load()
+    from transfer import pipeline
 
-        devices.prepare()
     with console.progress() as step:
         return pipeline.advise(run, step)
 
@@ -96,19 +100,19 @@ def measure(options: Namespace) -> Answer:
 def train(options: Namespace) -> Answer:
     """Train, go on with a killed run, or answer from a finished one."""
     run = Run(options.run)
-    index = _imported(options.data)
-    config = _settings(options, run, index)
-    run.start(config)
+    spec, size = _network(options, run.config() if run.exists else None)
     if run.finished:
+        run.start(_settings(options, _imported(options.data), spec, size))
         console.say("This run is finished already; nothing was trained again.")
         return _outcome(run.result())
-    _tell(index, index.warnings)
-    with console.quiet():
-        from transfer import devices, pipeline
+    with _loading(options.data, spec, size) as loaded:
+        index = _imported(options.data)
+        run.start(_settings(options, index, spec, size))
+        _tell(index, index.warnings)
+    from transfer import pipeline
 
-        devices.prepare()
     with console.progress() as step:
-        result = pipeline.run(run, step)
+        result = pipeline.run(run, step, loaded())
     return _outcome(result)
 
 
@@ -117,11 +121,11 @@ def work(options: Namespace) -> Answer:
     run = Run(options.run)
     run.config()
     with console.quiet():
-        from transfer import devices, pipeline
-        from transfer import export as exporting
-        from transfer.reporter import Reporter
+        _load()
+    from transfer import export as exporting
+    from transfer import pipeline
+    from transfer.reporter import Reporter
 
-        devices.prepare()
     with console.progress() as step:
         try:
             pipeline.run(run, step)
@@ -171,9 +175,9 @@ def evaluate(options: Namespace) -> Answer:
             f" run has learned ({', '.join(result['classes'])}). Name the folders alike."
         )
     with console.quiet():
-        from transfer import devices, prediction
+        _load()
+    from transfer import prediction
 
-        devices.prepare()
     classifier = prediction.load(run)
     with console.progress() as step:
         answers = prediction.probabilities(
@@ -193,9 +197,9 @@ def predict(options: Namespace) -> Answer:
     if missing := [path for path in options.images if not path.is_file()]:
         raise DataError(f"There is no picture '{missing[0]}'. Check the name and try again.")
     with console.quiet():
-        from transfer import devices, prediction
+        _load()
+    from transfer import prediction
 
-        devices.prepare()
     classifier = prediction.load(Run(options.run))
     answers = prediction.predict_files(classifier, options.images)
     rows = []
@@ -212,10 +216,8 @@ def export(options: Namespace) -> Answer:
     run = Run(options.run)
     run.result()
     with console.quiet():
-        from transfer import devices
-        from transfer import export as exporting
-
-        devices.prepare()
+        _load()
+    from transfer import export as exporting
 
     console.say("Writing the model and checking it in a fresh process ...")
     done = exporting.export(run, options.to)
@@ -256,6 +258,42 @@ def demo(options: Namespace) -> Answer:
     return {**answer, "path": str(target)}
 
 
+@contextmanager
+def _loading(
+    data: Path, spec: BackboneSpec, size: int
+) -> Iterator[Callable[[], "Backbone | None"]]:
+    """Load TensorFlow and the network while another process reads the pictures.
+
+    Each takes seconds on one core. Afterwards the network is to be had, if its weights are here.
+    """
+    if not data.exists():
+        yield lambda: None  # there will be an error: nothing to wait for
+        return
+    with console.quiet(), ThreadPoolExecutor(1) as pool:
+        loaded = pool.submit(_loaded, spec, size)
+        yield loaded.result
+
+
+def _loaded(spec: BackboneSpec, size: int) -> "Backbone | None":
+    _load()
+    from transfer import backbones
+
+    path = weights.locate(spec, size)
+    return backbones.load(spec, size, path) if path else None
+
+
+def _load() -> None:
+    """Import all that computes; without looking for garbage meanwhile, which took a quarter."""
+    gc.disable()
+    try:
+        from transfer import devices, pipeline  # noqa: F401
+
+        devices.prepare()
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def _imported(data: Path, minimum_per_class: int = 4, minimum_classes: int = 2) -> ImageIndex:
     with console.progress() as step:
         return library.import_dataset(
@@ -266,10 +304,7 @@ def _imported(data: Path, minimum_per_class: int = 4, minimum_classes: int = 2) 
         )
 
 
-def _settings(options: Namespace, run: Run, index: ImageIndex) -> RunConfig:
-    """Return the settings; what was not said is as in the run, where there is one already."""
-    earlier = run.config() if run.exists else None
-    spec, size = _network(options, earlier)
+def _settings(options: Namespace, index: ImageIndex, spec: BackboneSpec, size: int) -> RunConfig:
     return RunConfig(
         dataset=index.digest,
         backbone=spec.name,

@@ -31,7 +31,7 @@ def progress() -> Iterator[OnStep]:
             _finish(bars)
             if not terminal:
                 say(f"{words} ...")
-            bars[phase] = tqdm(total=total, file=sys.stderr, disable=not terminal, leave=False)
+            bars[phase] = tqdm(total=total, file=_People(), disable=not terminal, leave=False)
         bar = bars[phase]
         bar.set_description(words, refresh=False)
         bar.total = total
@@ -47,10 +47,11 @@ def progress() -> Iterator[OnStep]:
 def quiet() -> Iterator[None]:
     """Keep what native code writes to standard error to itself; on an error, show it.
 
-    TensorFlow tells of missing GPUs and of its own settings before any log level counts.
+    TensorFlow tells of missing GPUs and of its own settings before any log level counts. What is
+    said in Python meanwhile still arrives.
     """
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept, _saved(2) as original:
+    with tempfile.TemporaryFile() as kept, _saved(2) as original, _words_to(original):
         os.dup2(kept.fileno(), 2)
         try:
             yield
@@ -60,6 +61,34 @@ def quiet() -> Iterator[None]:
             raise
         finally:
             os.dup2(original, 2)
+
+
+@contextmanager
+def _words_to(descriptor: int) -> Iterator[None]:
+    """Let Python write its standard error there, unless it goes elsewhere already."""
+    before = sys.stderr
+    if before is not sys.__stderr__:
+        yield
+        return
+    with open(descriptor, "w", encoding=before.encoding, buffering=1, closefd=False) as words:
+        sys.stderr = words
+        try:
+            yield
+        finally:
+            sys.stderr = before
+
+
+class _People:
+    """Standard error as it is at the time of each word: `quiet` may begin or end in between."""
+
+    def write(self, words: str) -> int:
+        return sys.stderr.write(words)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
 
 
 @contextmanager

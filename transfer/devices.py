@@ -1,7 +1,12 @@
 """The machine that TensorFlow finds, set up once a process."""
 
+import os
+from pathlib import Path
+
 import keras
 import tensorflow as tf
+
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def prepare() -> int:
@@ -19,3 +24,19 @@ def has_accelerator() -> bool:
     if keras.backend.backend() == "tensorflow":
         return bool(tf.config.list_logical_devices("GPU"))
     return any("cpu" not in device for device in keras.distribution.list_devices())
+
+
+def cpus() -> int:
+    """Return how many CPUs this process may use: its affinity, cut to its container's share."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        if (_CGROUP / "cpu.max").exists():
+            quota, period = (_CGROUP / "cpu.max").read_text().split()
+        else:  # version 1
+            quota, period = (
+                (_CGROUP / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")
+            )
+        share = int(quota) / int(period)
+    except (OSError, ValueError):  # no group, or "max": no limit
+        return own
+    return own if share <= 0 else max(1, min(own, round(share)))

@@ -48,10 +48,18 @@ def decode_and_resize(data: tf.Tensor, image_size: int) -> tf.Tensor:
 
     The resized values are rounded, as the models of `backbones.classifier` do with theirs.
     """
+    return _resize(decode(data), image_size)
+
+
+def resize_stored(data: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Do the same for a picture of the store: an upright PNG file in RGB, of no size to reduce."""
+    return _resize(tf.io.decode_png(data, channels=3), image_size)
+
+
+def _resize(pixels: tf.Tensor, image_size: int) -> tf.Tensor:
     # The size is known here, so tf.image is what `resizer` calls on the TensorFlow backend.
-    resized = tf.image.resize(
-        decode(data), [image_size, image_size], method="bilinear", antialias=True
-    )
+    size = [image_size, image_size]
+    resized = tf.image.resize(pixels, size, method="bilinear", antialias=True)
     return tf.saturate_cast(tf.round(resized), tf.uint8)
 
 

@@ -24,7 +24,9 @@ _RESERVE = 5.0  # seconds of a budget kept for saving the model
 _LEAST_SECONDS = 15.0  # less is not worth beginning a fine-tuning for
 
 
-def run(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
+def run(
+    run: Run, on_step: OnStep | None = None, backbone: Backbone | None = None
+) -> dict[str, Any]:
     """Do what the run's settings say, or go on where a killed process left off.
 
     data set -> split -> features -> advice -> strategies -> validation chooses -> refit -> test.
@@ -32,6 +34,7 @@ def run(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
     Args:
         run: a run folder that `Run.start` has prepared.
         on_step: told how far each phase is.
+        backbone: the network of the settings, where it has been loaded already.
 
     Returns:
         The result, as it stands in the run folder.
@@ -43,10 +46,12 @@ def run(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
     with run.locked():
         if run.finished:
             return run.result()
-        return _Flow(run, Reporter(run, on_step)).work()
+        return _Flow(run, Reporter(run, on_step), backbone).work()
 
 
-def advise(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
+def advise(
+    run: Run, on_step: OnStep | None = None, backbone: Backbone | None = None
+) -> dict[str, Any]:
     """Measure the data set of a prepared run folder; keep and return the advice.
 
     Raises:
@@ -55,20 +60,20 @@ def advise(run: Run, on_step: OnStep | None = None) -> dict[str, Any]:
     with run.locked():
         if (kept := run.read("advice")) is not None:
             return kept
-        return _Flow(run, Reporter(run, on_step)).advise()
+        return _Flow(run, Reporter(run, on_step), backbone).advise()
 
 
 class _Flow:
     """One process's work on one run."""
 
-    def __init__(self, run: Run, reporter: Reporter) -> None:
+    def __init__(self, run: Run, reporter: Reporter, backbone: Backbone | None) -> None:
         self.run, self.config, self.reporter = run, run.config(), reporter
         self.began = time.monotonic()
         self.spent_before = run.seconds_spent()
         budget = self.config.budget
         self.deadline = math.inf if budget is None else self.began + budget - self.spent_before
         reporter.deadline = self.deadline
-        keras.utils.set_random_seed(self.config.seed)
+        self.loaded = backbone
         run.write("versions", _versions())
         self.index = library.open_dataset(self.config.dataset)
         self.parts = self._split()
@@ -112,7 +117,8 @@ class _Flow:
         spec, size = catalog.backbone(self.config.backbone), self.config.image_size
         path = weights.obtain(spec, size, self.reporter.counter("weights"))
         self.reporter.say("loading", 0, 1, f"Loading {spec.name}")
-        backbone = backbones.load(spec, size, path)
+        backbone = self.loaded or backbones.load(spec, size, path)
+        keras.utils.set_random_seed(self.config.seed)  # building a network draws, too
         positions = sorted([*self.parts.train, *self.parts.val])  # test only meets the whole model
         self.reporter.plan(
             {

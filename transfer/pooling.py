@@ -69,11 +69,12 @@ def pooled(block: Block) -> Any:
     tensor = block.stage.tensor
     if block.kind == "mean":
         return keras.layers.GlobalAveragePooling2D(name=f"pool_{block.stage.number}")(tensor)
-    height, width = int(tensor.shape[1]), int(tensor.shape[2])
-    parts = []
-    for row, rows in enumerate(((0, height // 2), (height // 2, 0))):
-        for column, columns in enumerate(((0, width // 2), (width // 2, 0))):
-            name = f"{block.stage.number}_{row}{column}"
-            part = keras.layers.Cropping2D((rows, columns), name=f"part_{name}")(tensor)
-            parts.append(keras.layers.GlobalAveragePooling2D(name=f"pool_{name}")(part))
-    return keras.layers.Concatenate(name=f"grid_{block.stage.number}")(parts)
+    sides, number = [int(side) for side in tensor.shape[1:3]], block.stage.number
+    if min(sides) < 2:  # nothing to halve
+        repeats = [2 if side < 2 else 1 for side in sides]
+        tensor = keras.layers.UpSampling2D(tuple(repeats), name=f"repeat_{number}")(tensor)
+        sides = [max(2, side) for side in sides]
+    # The middle of an odd side belongs to both halves.
+    halves, steps = [side - side // 2 for side in sides], [side // 2 for side in sides]
+    parts = keras.layers.AveragePooling2D(tuple(halves), tuple(steps), name=f"halves_{number}")
+    return keras.layers.Flatten(name=f"grid_{number}")(parts(tensor))

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from transfer import batches, imaging, runtimes
+from transfer import backbones, batches, imaging, runtimes
 from transfer.dataset.decode import decode
 from transfer.runs import Run
 
@@ -43,10 +43,13 @@ def probabilities(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Return probabilities float32 [n, classes] for stored pictures (see `dataset.library`)."""
-    predict = runtimes.frozen(classifier.model, _BATCH)
-    parts = []
-    for batch in batches.pictures(paths, classifier.image_size, _BATCH).as_numpy_iterator():
-        parts.append(predict(batch))
+    size = classifier.image_size
+    # They are resized already, by the rule of the model's own first layer.
+    extractor = runtimes.small_batches(backbones.after_resizing(classifier.model), (size, size, 3))
+    parts: list[np.ndarray] = []
+    data = batches.pictures(paths, size, _BATCH).as_numpy_iterator()
+    for (answers,) in extractor.stream(data):
+        parts.append(answers)
         if on_progress:
             on_progress(min(len(parts) * _BATCH, len(paths)), len(paths))
     return np.concatenate(parts)

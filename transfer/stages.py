@@ -84,7 +84,7 @@ def _nodes(network: keras.Model) -> list[_Node]:
     # passing[i]: connections that begin before operation i and end after it.
     begins = [0] * (len(operations) + 1)
     for i, operation in enumerate(operations):
-        for parent in {id(one): one for one in _parents(operation)}.values():
+        for parent in {id(one): one for one in parents(operation)}.values():
             begin = place.get(id(parent))
             if begin is not None and begin + 1 < i:
                 begins[begin + 1] += 1
@@ -105,7 +105,8 @@ def _stage(number: int, node: _Node) -> Stage:
     return Stage(number, node.operation.name, node.level, channels, node.place, output)
 
 
-def _parents(operation: Any) -> list[Any]:
+def parents(operation: Any) -> list[Any]:
+    """Return the operations whose tensors one reads, in the graph that it was built in."""
     if isinstance(operation, keras.layers.InputLayer):
         return []
     given = keras.tree.flatten(operation.input)

@@ -294,9 +294,9 @@ def test_cpus_are_those_that_the_process_may_use(
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
     (tmp_path / file).write_text(text)
-    monkeypatch.setattr(vino, "_CGROUP", tmp_path)
+    monkeypatch.setattr(devices, "_CGROUP", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 5, 7}, raising=False)
-    assert vino.cpus() == count
+    assert devices.cpus() == count
 
 
 QUIET = """

@@ -37,6 +37,7 @@ CRASHED = "reading it crashed the reader or took forever"
 NO_MEMORY = "it needs more memory than there is to read a picture"
 UNPACKED, ALONE = "unpacked.json", "alone"
 _SIGN_OF_LIFE = 1.0  # seconds
+_SMALL = 50_000  # bytes of pixels: compressing them would take longer than all else
 _MOST_TABLES = 10  # in one upload, the topmost
 
 
@@ -214,7 +215,8 @@ class _Import:
         path = self.made / "images" / f"{content}.png"
         if not path.exists():
             partial = self.work / f"{position}.partial"
-            Image.fromarray(pixels).save(partial, "PNG", compress_level=1)
+            level = 1 if pixels.size > _SMALL else 0
+            Image.fromarray(pixels).save(partial, "PNG", compress_level=level)
             partial.replace(path)
         height, width = pixels.shape[:2]
         return {"file": f"images/{path.name}", "sha256": content, "width": width, "height": height}

@@ -2,10 +2,12 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+_EVERY = 0.05  # seconds between two words on how far it is
 STARTED, DECODED = "started", "decoded.jsonl"
 
 Outcome = dict[str, Any]  # of one file: a picture's facts, or the reason why there is none
@@ -16,6 +18,7 @@ class Journal:
 
     def __init__(self, work: Path, total: int, tell: Callable[..., None]) -> None:
         self._total, self._tell, self._lock = total, tell, threading.Lock()
+        self._told = 0.0
         self._outcomes: dict[int, Outcome] = {}
         decoded, started = work / DECODED, work / STARTED
         for line in decoded.read_text().splitlines() if decoded.is_file() else ():
@@ -51,4 +54,7 @@ class Journal:
         with self._lock:
             self._outcomes[position] = outcome
             self._decoded_log.write(json.dumps([position, outcome]) + "\n")
-            self._tell(done=len(self._outcomes), total=self._total)
+            now, done = time.monotonic(), len(self._outcomes)
+            if done == self._total or now - self._told > _EVERY:
+                self._told = now
+                self._tell(done=done, total=self._total)

@@ -6,6 +6,6 @@ elsewhere; on an accelerator Keras, compiled. `benchmarks/runtimes.py` measures 
 
 from transfer.runtimes.base import Extractor, Outputs
 from transfer.runtimes.choice import fastest
-from transfer.runtimes.graphs import frozen
+from transfer.runtimes.graphs import frozen, small_batches
 
-__all__ = ["Extractor", "Outputs", "fastest", "frozen"]
+__all__ = ["Extractor", "Outputs", "fastest", "frozen", "small_batches"]

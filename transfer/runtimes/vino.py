@@ -1,22 +1,20 @@
 """A Keras model run by OpenVINO on the CPU."""
 
 import importlib
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
+from transfer import devices
 from transfer.runtimes import graphs
 from transfer.runtimes.base import Extractor, Outputs
 
 _IN_FLIGHT = 32  # pictures that are computed or wait for it: bounds the memory
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class OpenVinoExtractor(Extractor):
         self.precision = precision
         self._compiled = compiled
         self._shapes = [tuple(output.shape)[1:] for output in compiled.outputs]
-        self._most = max(_IN_FLIGHT, 2 * cpus())
+        self._most = max(_IN_FLIGHT, 2 * devices.cpus())
         self._idle: list[Any] = []
 
     def stream(self, batches: Iterable[np.ndarray]) -> Iterator[Outputs]:
@@ -120,7 +118,7 @@ def convert(model: keras.Model, shape: tuple[int, ...]) -> Converted:
         settings = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             "INFERENCE_PRECISION_HINT": kind,  # otherwise bf16 wherever the CPU has it
-            "INFERENCE_NUM_THREADS": cpus(),
+            "INFERENCE_NUM_THREADS": devices.cpus(),
             "ENABLE_CPU_PINNING": False,  # the decoding and other processes need cores, too
         }
         return OpenVinoExtractor(core.compile_model(network, "CPU", settings), precision)
@@ -128,22 +126,6 @@ def convert(model: keras.Model, shape: tuple[int, ...]) -> Converted:
     can = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     half = "float16" if "FP16" in can else "bfloat16" if "BF16" in can else None
     return Converted(compiled, half)
-
-
-def cpus() -> int:
-    """Return how many CPUs this process may use: its affinity, cut to its container's share."""
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        if (_CGROUP / "cpu.max").exists():
-            quota, period = (_CGROUP / "cpu.max").read_text().split()
-        else:  # version 1
-            quota, period = (
-                (_CGROUP / "cpu" / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period")
-            )
-        share = int(quota) / int(period)
-    except (OSError, ValueError):  # no group, or "max": no limit
-        return own
-    return own if share <= 0 else max(1, min(own, round(share)))
 
 
 def _openvino() -> Any:
