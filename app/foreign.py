@@ -41,9 +41,10 @@ _PNG_START, _RGB8 = b"\x89PNG\r\n\x1a\n", (8, 2)
 # What the networks of the catalog and their heads are built of; the tests compare.
 _LAYERS = [
     "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D",
-    "Cropping2D", "Dense", "DepthwiseConv2D", "Dropout", "GlobalAveragePooling2D",
+    "Cropping2D", "Dense", "DepthwiseConv2D", "Dropout", "Flatten", "GlobalAveragePooling2D",
     "InputLayer", "LayerNormalization", "MaxPooling2D", "Multiply", "Normalization", "ReLU",
-    "Rescaling", "Reshape", "Resizing", "SeparableConv2D", "ZeroPadding2D",
+    "Rescaling", "Reshape", "Resizing", "SeparableConv2D", "UpSampling2D",
+    "ZeroPadding2D",
 ]  # fmt: skip
 _INITIALIZERS = ["GlorotUniform", "HeNormal", "Ones", "VarianceScaling", "Zeros"]
 _TRAINING = [  # of fine-tuning; the network inside keeps how it was trained

@@ -145,8 +145,11 @@ def classifier(network_with_head: keras.Model) -> keras.Model:
 
 
 def after_resizing(model: keras.Model) -> keras.Model:
-    """Return what in a `classifier` comes after its resizing: the same layers and weights."""
-    return model.get_layer(_NETWORK_WITH_HEAD)
+    """Return what in a `classifier` comes after its resizing: the same layers and weights.
+
+    That is all of a model which does not resize.
+    """
+    return next((one for one in model.layers if one.name == _NETWORK_WITH_HEAD), model)
 
 
 def compiled(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -24,8 +24,9 @@ _MEMORY = 0.7  # of the mean of the epochs' weights: how much of it is older tha
 class FitSettings:
     """How long and how fast to train.
 
-    `rates` maps a pattern of variable paths (a regular expression that must match the whole path)
-    to a learning rate; variables that no pattern matches learn at `default_rate`.
+    `patience` is in epochs since the best one, counted from the end of the warm-up on. `rates` maps
+    a pattern of variable paths (a regular expression that must match the whole path) to a learning
+    rate; variables that no pattern matches learn at `default_rate`.
     """
 
     epochs: int
@@ -266,7 +267,9 @@ def _reason_to_stop(
         return "budget"
     if row["epoch"] >= state.epochs:
         return "epochs" if state.epochs == settings.epochs else "budget"
-    return "patience" if row["epoch"] - state.best_epoch >= settings.patience else None
+    # Small data sets have many short epochs: the first ones hardly learn.
+    since = max(state.best_epoch, round(pacing.WARM_UP * settings.epochs))
+    return "patience" if row["epoch"] - since >= settings.patience else None
 
 
 def _variables(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:

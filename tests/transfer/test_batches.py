@@ -99,3 +99,10 @@ def test_pictures_come_in_order_resized_as_everywhere(files):
     for path, pixels in zip(files[0][:3], found, strict=False):
         alone = imaging.decode_and_resize(tf.constant(path.read_bytes()), SIZE).numpy()
         np.testing.assert_array_equal(pixels, alone)
+
+
+def test_no_thread_tunes_a_pipeline(files):
+    # Its end would have to wait for that thread, which sleeps for seconds.
+    made = _batches(files, 0, Augmentation())
+    for data in (batches.pictures(files[0], SIZE, 8), made.epoch(1), made.in_order(1)):
+        assert data.options().autotune.enabled is False

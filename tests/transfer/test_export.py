@@ -31,6 +31,6 @@ def test_a_fine_tuned_model_gives_the_same_answers_elsewhere(fine_tuned, sample_
     pictures = sorted(sample_folder.rglob("*.jpg"))[::12]
     export._write(fine_tuned, tmp_path / "model")
     answers = export._answers_elsewhere(tmp_path / "model", pictures)
-    expected = prediction.probabilities(fine_tuned, pictures)
+    expected = prediction.predict_files(fine_tuned, pictures)
     assert np.abs(answers - expected).max() <= export.TOLERANCE
     assert len({tuple(row.round(3)) for row in answers}) > 1

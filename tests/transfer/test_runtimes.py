@@ -58,11 +58,15 @@ def assert_same(received: Outputs, wanted: Outputs, tolerance: float = 1e-4) -> 
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
-@pytest.fixture(params=[pytest.param("openvino", marks=needs_openvino), "keras", "accelerator"])
+@pytest.fixture(
+    params=[pytest.param("openvino", marks=needs_openvino), "keras", "pieces", "accelerator"]
+)
 def extractor(request: pytest.FixtureRequest, network: keras.Model) -> Extractor:
     shape = (SIZE, SIZE, 3)
     if request.param == "openvino":
         return vino.convert(network, shape).compiled("float32")
+    if request.param == "pieces":
+        return graphs.KerasExtractor(graphs.fixed(network, shape), threads=2, piece=3)
     compute = graphs.fixed(network, shape) if request.param == "keras" else graphs.jitted(network)
     return graphs.KerasExtractor(compute, threads=1 if request.param == "keras" else 2)
 
@@ -275,6 +279,20 @@ def test_frozen_gives_keras_answers_for_any_number_of_pictures(
         assert_same((predict(larger),), expected(model, larger))
     half = pictures(4).astype(np.float32) + 0.5  # not cut to whole numbers
     assert_same((predict(half),), expected(model, half))
+
+
+def test_small_batches_go_to_all_cores_of_a_cpu(
+    network: keras.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "has_accelerator", lambda: False)
+    monkeypatch.setattr(devices, "cpus", lambda: 3)
+    extractor = runtimes.small_batches(network, (SIZE, SIZE, 3))
+    assert (extractor._threads, extractor._piece) == (3, graphs._PIECE)
+    batches = [pictures(7), pictures(3), pictures(1)]
+    for outputs, batch in zip(extractor.stream(batches), batches, strict=True):
+        assert_same(outputs, expected(network, batch))
+    monkeypatch.setattr(devices, "has_accelerator", lambda: True)
+    assert runtimes.small_batches(network, (SIZE, SIZE, 3))._piece is None
 
 
 @pytest.mark.parametrize(

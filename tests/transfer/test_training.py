@@ -210,7 +210,7 @@ class TestBest:
         still = _settings(epochs=50, patience=2, rates={}, default_rate=0.0, weight_decay=0.0)
         history, ended = _fit(model, files, tmp_path, still)
         assert ended == "patience"
-        assert [row["epoch"] for row in history] == [0, 1, 2]
+        assert [row["epoch"] for row in history] == [*range(1 + 5 + 2)]  # warm-up, then patience
         for one, other in zip(before, problems.values(model.trainable_variables), strict=True):
             np.testing.assert_array_equal(one, other)
 

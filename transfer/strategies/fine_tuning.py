@@ -4,7 +4,6 @@ The head is the linear one in closed form (LP-FT, arXiv 2202.10054). BatchNormal
 frozen, rates warm up and fall by a cosine, the epoch with the lowest validation loss is kept.
 """
 
-import math
 import shutil
 import time
 from collections.abc import Callable
@@ -52,14 +51,6 @@ class Policy:
         least, most = -(-self.least_steps // steps), max(1, self.most_steps // steps)
         return min(max(self.epochs, least), most)
 
-    def patience_of(self, epochs: int) -> int:
-        """Return the patience where there are so many epochs.
-
-        A small data set has many short epochs: the share of the schedule stays the same, so that
-        the warm-up is over before patience is.
-        """
-        return max(self.patience, math.ceil(self.patience / self.epochs * epochs))
-
 
 def train(task: Task, policy: Policy) -> Trained:
     """Solve the task by fine-tuning as the policy says."""
@@ -75,10 +66,9 @@ def train(task: Task, policy: Policy) -> Trained:
     rates, default_rate = planning.rates(own, chosen, config.learning_rate)
     source = _pictures(task, policy)
     model, learned, judged = _inputs(task, parts, source, folder / "views")
-    epochs = config.epochs or policy.epochs_of(source.steps)
     settings = FitSettings(
-        epochs=epochs,
-        patience=config.patience or policy.patience_of(epochs),
+        epochs=config.epochs or policy.epochs_of(source.steps),
+        patience=config.patience or policy.patience,
         rates=rates,
         default_rate=default_rate,
         weight_decay=config.weight_decay,
