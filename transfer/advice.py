@@ -196,8 +196,8 @@ def _gap(right: np.ndarray) -> tuple[float, float]:
 
 
 def _place(value: float) -> float:
-    """Bring a signed evidence to [0, 1], the border at 0.5."""
-    return round(float(np.clip(0.5 + value / (2 * _FAR), 0.02, 0.98)), 4)
+    """Bring a signed evidence to (0, 1), the border at 0.5; far out, too, more is further out."""
+    return round(0.5 + 0.5 * math.tanh(value / _FAR), 4)
 
 
 def _normal(z: float) -> float:

@@ -5,26 +5,13 @@ from typing import Any
 
 import streamlit as st
 
-from app import charts, frame, jobs, measured, state, ways, words, workshop
+from app import charts, frame, jobs, phases, state, ways, words, workshop
 from app.charts import Row
 from app.workshop import Standing
 from transfer import catalog
 from transfer.runs import Run
 
 _EVERY = 2.0  # seconds between two looks at the run
-_PHASES = {
-    "weights": "Fetch the network",
-    "loading": "Load the network",
-    "features": "Look at the pictures",
-    "advice": "Measure for the advice",
-    "head": "Fit the classifier",
-    "fine_tuning": "Retrain the network",
-    "four_ways": "Learn in all four ways",
-    "validation": "Check on validation pictures",
-    "saving": "Save",
-    "test": "Measure on unseen pictures",
-    "export": "Check the exported model",
-}
 
 
 def page() -> None:
@@ -62,7 +49,7 @@ def _live(run_id: str, had_result: bool) -> None:
     frame.progress(done / total if total else None, text)
     _buttons(run, status)
     events, _ = run.events_since()
-    _phases(run, events, str(status.get("phase", "")))
+    st.html(phases.band(run, events, str(status.get("phase", ""))))
     _curves(run, events)
 
 
@@ -95,7 +82,7 @@ def _headline(run: Run, standing: Standing, status: Row) -> None:
     if left:
         about = f"{words.duration(left)} left"
         # Retraining may end early, when it gets no better; a linear classifier does not.
-        tunes = ways.tunes(_way(run))
+        tunes = ways.tunes(phases.way(run))
         when = f"At most {about}" if tunes else f"{about[0].upper()}{about[1:]}"
     frame.title(
         f"Learning. {when}; you can close this page.",
@@ -139,47 +126,6 @@ def _buttons(run: Run, status: Row) -> None:
     st.button(label, key="stop", help=help_text, on_click=workshop.stop, args=(run,))
 
 
-def _phases(run: Run, events: list[Row], now: str) -> None:
-    """Show the steps of this run as a band: done, present, still to come."""
-    seen = {str(row["phase"]) for row in events if row["event"] == "phase"}
-    steps = _steps(run, fetched="weights" in seen)
-    where = steps.index(now) if now in steps else -1
-    if now == "finished":  # between the result and the check of the exported model
-        where = steps.index("export")
-    if "four_ways" in steps and now in ("head", "fine_tuning", "validation", "test"):
-        where = steps.index("four_ways")
-    elif now == "validation" and "fine_tuning" in steps and "fine_tuning" not in seen:
-        where = steps.index("head")
-    cells = []
-    for number, step in enumerate(steps):
-        kind = "now" if number == where else "done" if number < where else "later"
-        sign = {"now": "●", "done": "✓", "later": "○"}[kind]
-        current = ' aria-current="step"' if kind == "now" else ""
-        cells.append(f'<li class="{kind}"{current}>{sign} {_PHASES[step]}</li>')
-    st.html(f'<ol class="phases">{"".join(cells)}</ol>')
-
-
-def _steps(run: Run, fetched: bool) -> list[str]:
-    """Return the phases that a run goes through, as far as its strategy is known by now."""
-    config = run.config()
-    learning = ["head", *(["fine_tuning"] if ways.tunes(_way(run)) else []), "validation"]
-    return [
-        *(["weights"] if fetched else []),
-        "features",
-        *(["advice"] if config.measures else []),
-        # Of all four ways, each is measured as soon as it has learned.
-        *(["four_ways", "saving"] if config.strategy == "all" else [*learning, "saving", "test"]),
-        "export",
-    ]
-
-
-def _way(run: Run) -> str:
-    """Return the strategy that a run follows: once it is measured, the one that is advised."""
-    asked = run.config().strategy
-    advice = measured.read(run) if asked == "auto" else None
-    return advice.strategy if advice else asked
-
-
 def _curves(run: Run, events: list[Row]) -> None:
     """Draw loss and accuracy: over the epochs, or over the strengths of the linear classifier."""
     number, part = charts.last_tuning(events)
@@ -189,10 +135,10 @@ def _curves(run: Run, events: list[Row]) -> None:
         steps = charts.searched(events)
         if steps:
             _search(steps)
-        elif not run.finished and _way(run) != "linear_stages":
+        elif not run.finished and phases.way(run) != "linear_stages":
             _empty_curves("They appear when all pictures have been looked at.")
         _listened(events)
-        if steps and ways.tunes(_way(run)) and not run.finished:
+        if steps and ways.tunes(phases.way(run)) and not run.finished:
             _empty_curves("The curves of the retraining appear after its first epoch.")
         return
     frame.heading(
