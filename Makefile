@@ -43,7 +43,6 @@ stress: setup-dev browser
 bench: setup-dev browser
 	$(BIN)/python -m benchmarks.builtin_backbone
 	$(BIN)/python -m benchmarks.ui
-	$(BIN)/python -m benchmarks.accuracy
 
 # Hours long. What has finished stays in runs/: the same command goes on where it was.
 ROOTS ?= $(or $(TRANSFER_SHARED),../shared)/datasets
