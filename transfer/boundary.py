@@ -73,6 +73,7 @@ class BoundaryBatches:
     ) -> None:
         self._source, self._lower, self._count = source, lower, count
         self._folder, self._told = folder, told
+        self._views: dict[int, np.ndarray] = {}  # each file is mapped into memory once
 
     @property
     def steps(self) -> int:
@@ -108,8 +109,11 @@ class BoundaryBatches:
         def data() -> Iterator[np.ndarray]:
             return self._source.in_order(number).as_numpy_iterator()
 
-        file = self._folder / f"view-{number}.npy"
-        return _kept(file, self._lower, self._source.pictures, data, self._told)
+        if number not in self._views:
+            file = self._folder / f"view-{number}.npy"
+            pictures = self._source.pictures
+            self._views[number] = _kept(file, self._lower, pictures, data, self._told)
+        return self._views[number]
 
 
 def _kept(

@@ -119,6 +119,15 @@ class TestEpochs:
             _listed(cached.epoch(number))
         assert len(seen) == computed
 
+    @pytest.mark.skipif(not Path("/proc/self/maps").is_file(), reason="needs /proc")
+    def test_each_file_is_mapped_into_memory_once(self, index, lower, tmp_path):
+        cached = BoundaryBatches(_source(index), lower, 2, tmp_path)
+        epochs = [cached.epoch(number) for number in range(1, 7)]  # TensorFlow keeps them for long
+        for epoch in epochs:
+            _listed(epoch)
+        maps = Path("/proc/self/maps").read_text().splitlines()
+        assert sum(f"{tmp_path}/view-" in line for line in maps) == 2
+
 
 class TestGoingOn:
     def test_half_of_the_views_lost_changes_nothing(self, index, lower, tmp_path):
