@@ -208,9 +208,9 @@ def _size_words(evidence: Evidence, size: Axis, slope: float) -> str:
     images, classes = sum(evidence.class_sizes), len(evidence.class_sizes)
     few = "quite a lot" if size.verdict == "lots" else "few"
     words = (
-        f"There are {images:,} pictures, about {round(images / classes):,} in each of"
-        f" {classes} classes: {few} (the border is near {LOTS_IMAGES:,} pictures and"
-        f" {LOTS_PER_CLASS} a class)."
+        f"There are {images:,} pictures to learn from, about {round(images / classes):,} in each of"
+        f" {classes} classes: {few} (quite a lot begins near {LOTS_IMAGES:,} pictures, with"
+        f" {LOTS_PER_CLASS} or more in a class)."
     )
     if len(evidence.curve) < 2:
         return words
@@ -228,7 +228,8 @@ def _similarity_words(evidence: Evidence, gap: float, error: float) -> list[str]
         side = "much as it saw" if evidence.bn_shift < SHIFT_BORDER else "unlike what it saw"
         words.append(
             f"The network sees them {side} when it learned: its channels' averages are shifted by"
-            f" {evidence.bn_shift:.2f} standard deviations (the border is near {SHIFT_BORDER:.2f})."
+            f" {evidence.bn_shift:.2f} standard deviations (0: the very kind that it learned from;"
+            f" the border is near {SHIFT_BORDER:.2f})."
         )
     else:
         wide = "in many ways" if evidence.spread > SPREAD_BORDER else "in few ways"

@@ -86,7 +86,7 @@ def measure(
     tell = on_step or (lambda _done, _total: None)
     learned_from = sorted([*parts.train, *parts.val])
     everything = np.array([i for i in learned_from if index.pictures[i].split in (None, "train")])
-    data = _Data(index, kept, everything, seed)
+    data = _Data(index, kept, everything, parts, seed)
     blocks = pooling.means(kept.blocks)
     steps = len(blocks) + 3
     probes: list[Probe] = []
@@ -128,8 +128,10 @@ def measure(
 class _Data:
     """The pictures that may be learned from, with labels, and samples of them drawn by class."""
 
-    def __init__(self, index: ImageIndex, kept: Features, everything: np.ndarray, seed: int):
-        self.index, self.kept, self.everything = index, kept, everything
+    def __init__(
+        self, index: ImageIndex, kept: Features, everything: np.ndarray, parts: Split, seed: int
+    ) -> None:
+        self.index, self.kept, self.everything, self.parts = index, kept, everything, parts
         self.num_classes = len(index.classes)
         self.labels = index.class_numbers()
         self._seed = seed
@@ -149,13 +151,13 @@ class _Data:
         return np.sort(np.concatenate(chosen))
 
     def without(self, positions: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """Return those of the positions whose pictures are not among the others."""
-        contents = np.array(self.kept.contents)
-        return positions[~np.isin(contents[positions], contents[others])]
+        """Return those of the positions of whose groups none is among the others."""
+        together = self.parts.together
+        return positions[~np.isin(together(positions), together(others))]
 
     def probe(self, block: pooling.Block, positions: np.ndarray) -> Probe:
-        """Return the probe of one block on these pictures, copies left out together."""
-        rows, groups = self.kept.of(block, positions.tolist()), self.kept.groups(positions.tolist())
+        """Return the probe of one block on these pictures, groups left out together."""
+        rows, groups = self.kept.of(block, positions.tolist()), self.parts.together(positions)
         return linear.probe(rows, self.labels[positions], self.num_classes, groups)
 
 
@@ -208,7 +210,7 @@ def _changes(
         {"mirrored": augmentation.mirrored, "turned": lambda b: augmentation.turned(b, 1)},
     )
     plain = data.kept.of(top, looked.tolist())
-    groups = data.kept.groups(looked.tolist())  # copies are left out together
+    groups = np.unique(data.parts.together(looked), return_inverse=True)[1]  # halved as wholes
     half = (np.random.default_rng(0).permutation(groups.max() + 1) % 2 == 0)[groups]
     labels = data.labels[looked]
     right: dict[str, list[np.ndarray]] = {"plain": [], "mirrored": [], "turned": []}

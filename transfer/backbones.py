@@ -2,8 +2,9 @@
 
 import functools
 import hashlib
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from transfer import catalog, imaging, pooling, weights
 from transfer.builtin import network as builtin_network
 from transfer.catalog import BackboneSpec
+from transfer.drop_connect import DropConnect
 from transfer.linear import LinearHead
 from transfer.pooling import Block
 from transfer.stages import Stage
@@ -31,13 +33,15 @@ class Backbone:
     """A pretrained network without its own classifier.
 
     `network` maps preprocessed pictures [n, image_size, image_size, 3] to a feature map
-    [n, h, w, feature_dim]; `weights_path` is the file that its weights came from.
+    [n, h, w, feature_dim]; `weights_path` is the file that its weights came from. `ready` is for
+    what takes seconds to build of the network and may be built ahead (see `features.prepare`).
     """
 
     spec: BackboneSpec
     image_size: int
     network: keras.Model
     weights_path: Path
+    ready: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @functools.cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -104,8 +108,18 @@ def with_head(
     features = vectors(backbone, blocks)
     outputs = _headed(features.output, head, dropout)
     model = keras.Model(features.input, outputs, name=_NETWORK_WITH_HEAD)
-    model.get_layer(HEAD).set_weights([head.kernel, head.bias])
+    set_head(model, head)
     return model
+
+
+def set_head(model: keras.Model, head: LinearHead) -> None:
+    """Give a model of `with_head`, or a `classifier` of one, the weights of another head."""
+    after_resizing(model).get_layer(HEAD).set_weights([head.kernel, head.bias])
+
+
+def head_variables(model: keras.Model) -> list[keras.Variable]:
+    """Return the variables of the layer `HEAD`, wherever in the model it is; none without one."""
+    return [one for one in model.variables if f"/{one.path}".split("/")[-2] == HEAD]
 
 
 @dataclass(frozen=True)
@@ -121,15 +135,30 @@ class Halves:
     whole: keras.Model
 
 
-def halves(backbone: Backbone, cut: Stage, head: LinearHead, dropout: float) -> Halves:
+def halves(
+    backbone: Backbone,
+    cut: Stage,
+    head: LinearHead,
+    dropout: float,
+    drop_connect: float = 0.0,
+) -> Halves:
     """Return the network with a new head, cut after `cut`: a place of `stages.cuts`."""
     lower = reading(backbone, [cut.tensor])
     top = pooling.pooled(pooling.top(backbone.blocks))
     # The graph from the cut on, with the very layers of the network.
-    above = keras.Model(cut.tensor, _headed(top, head, dropout), name="above")
-    above.get_layer(HEAD).set_weights([head.kernel, head.bias])
+    above = keras.Model(cut.tensor, _headed(top, head, dropout, drop_connect), name="above")
+    set_head(above, head)
     whole = keras.Model(lower.input, above(lower.output), name=_NETWORK_WITH_HEAD)
     return Halves(lower, above, whole)
+
+
+def without_dropping(backbone: Backbone, trained: Halves) -> keras.Model:
+    """Return the whole of `trained` as it is used: without what only its training needs.
+
+    The same layers, but a plain head, no dropout, and nothing of how it was compiled.
+    """
+    kernel, bias = trained.upper.get_layer(HEAD).get_weights()
+    return with_head(backbone, LinearHead(kernel, bias, math.nan, 1.0, math.nan))
 
 
 def classifier(network_with_head: keras.Model) -> keras.Model:
@@ -219,9 +248,12 @@ def _preprocess(pictures: Any, kind: str) -> Any:
     return pictures  # ConvNeXt, EfficientNet, MobileNetV3: inside the network
 
 
-def _headed(features: Any, head: LinearHead, dropout: float) -> Any:
+def _headed(features: Any, head: LinearHead, dropout: float, drop_connect: float = 0.0) -> Any:
     if dropout:
         features = keras.layers.Dropout(dropout, name="dropout")(features)
     # float32 whatever the policy: a softmax in half precision loses digits (Keras guide).
     classes = head.kernel.shape[1]
-    return keras.layers.Dense(classes, activation="softmax", dtype="float32", name=HEAD)(features)
+    given: dict[str, Any] = {"activation": "softmax", "dtype": "float32", "name": HEAD}
+    if drop_connect:
+        return DropConnect(classes, drop_connect, **given)(features)
+    return keras.layers.Dense(classes, **given)(features)

@@ -6,13 +6,25 @@ standard error. Exit status 0, or 2 for a mistake that the user can mend.
 
 import argparse
 import json
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from transfer import catalog, commands, serving
+from transfer import (
+    catalog,
+    changes,
+    commands,
+    data_commands,
+    search_commands,
+    serving,
+    shortage,
+    toolbox,
+)
 from transfer.errors import SettingsError, TransferError
+from transfer.searching import plans, space
 
 Answer = dict[str, Any]
 
@@ -32,16 +44,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(given)
         answer = options.command(options)
     except TransferError as error:
-        sys.stderr.write(f"{error}\n")
-        if as_json:
-            _print_json({"error": str(error)})
-        return 2
+        return _failed(as_json, {"error": str(error)})
+    except Exception as error:
+        if (lacking := shortage.of(error)) is None:
+            raise
+        traceback.print_exception(error, limit=-3)
+        return _failed(as_json, {"error": shortage.in_words(lacking), "lacking": lacking})
     except KeyboardInterrupt:
         sys.stderr.write("\nStopped. The same command goes on where it was.\n")
         return 130
     if as_json:
         _print_json(answer)
     return 0
+
+
+def _failed(as_json: bool, answer: Answer) -> int:
+    """Say what is wrong as far as that can be said: the disk may be full."""
+    try:
+        sys.stderr.write(f"{answer['error']}\n")
+        sys.stderr.flush()
+        if as_json:
+            _print_json(answer)
+    except OSError:  # nor is what is left in their buffers to fail at the end
+        sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    return 2
 
 
 def _print_json(answer: Answer) -> None:
@@ -60,10 +86,24 @@ def _parser() -> argparse.ArgumentParser:
         return command
 
     add("backbones", commands.backbones, "List the pretrained networks and whether they are here.")
-    inspect = add("inspect", commands.inspect, "Show what a data set holds and what is left out.")
+    inspect = add("inspect", data_commands.inspect, "Show what a data set holds and what is wrong.")
     _data(inspect)
-    _advise_arguments(add("advise", commands.advise, "Measure which strategy suits the data."))
+    _network(inspect)
+    _advise_arguments(add("advise", data_commands.advise, "Measure which strategy suits the data."))
+    _advise_arguments(add("forecast", data_commands.forecast, "Say whether more data would help."))
     _train_arguments(add("train", commands.train, "Train a classifier; again: go on, or answer."))
+    extend = add("extend", commands.extend, "Add epochs to a fine-tuned run, as a new run.")
+    _run(extend)
+    extend.add_argument("--epochs", type=int, required=True, metavar="N", help="more, at most")
+    extend.add_argument(
+        "--run", type=Path, required=True, metavar="DIR2", dest="to", help="the new run's folder"
+    )
+    _checks_arguments(
+        add("checks", data_commands.checks, "Check a training before it begins: seconds.")
+    )
+    _search_arguments(
+        add("search", search_commands.search, "Try settings of fine-tuning; again: go on.")
+    )
     evaluate = add("evaluate", commands.evaluate, "Measure a finished run on labelled pictures.")
     _run(evaluate)
     _data(evaluate)
@@ -74,7 +114,28 @@ def _parser() -> argparse.ArgumentParser:
     _run(export)
     export.add_argument("--to", type=Path, required=True, metavar="DIR2", help="a new folder")
     _run(add("work", commands.work, "Do what a prepared run folder says: used by the app."))
-    _run(add("measure", commands.measure, "Keep the advice in a prepared run folder: the app's."))
+    _run(
+        add(
+            "measure", data_commands.measure, "Keep the advice in a prepared run folder: the app's."
+        )
+    )
+    _run(
+        add("check", data_commands.check, "Keep in a prepared run folder what is wrong: the app's.")
+    )
+    _run(
+        add(
+            "rehearse",
+            data_commands.rehearse,
+            "Keep the checks before a training in a prepared run folder: the app's.",
+        )
+    )
+    _run(
+        add("seek", search_commands.seek, "Make the trials that a prepared folder says: the app's.")
+    )
+    probe = add(
+        "probe", data_commands.probe, "Say what changes to a data set do to its quick check."
+    )
+    probe.add_argument("dataset", metavar="DIGEST", help="of a data set of the store")
     _serve_arguments(
         add("serve", commands.serve, "Answer the app's questions (the app starts this itself).")
     )
@@ -95,18 +156,85 @@ def _train_arguments(train: _Parser) -> None:
     train.add_argument("--strategy", choices=names, default=catalog.DEFAULT_STRATEGY)
     train.add_argument("--epochs", type=int, help="of fine-tuning, at most (else by the policy)")
     train.add_argument("--budget", type=float, metavar="SECONDS", help="time limit for the run")
+    _changes(train)
+
+
+def _checks_arguments(checks: _Parser) -> None:
+    _data(checks)
+    _network(checks)
+    names = [strategy.name for strategy in catalog.STRATEGIES if strategy.tunes]
+    checks.add_argument("--strategy", choices=names, default=names[0])
+    checks.add_argument("--epochs", type=int, help="of fine-tuning, at most (else by the policy)")
+    _changes(checks)
+    checks.add_argument(
+        "--run", type=Path, metavar="DIR", help="keep them in this run folder, with the pictures"
+    )
+
+
+def _search_arguments(search: _Parser) -> None:
+    _data(search)
+    search.add_argument("--run", type=Path, required=True, metavar="DIR", help="the search folder")
+    _network(search)
+    search.add_argument("--strategy", choices=plans.STRATEGIES, default=plans.STRATEGIES[0])
+    many = f"how many settings to try ({plans.USUAL_TRIALS}, or as before)"
+    search.add_argument("--trials", type=int, metavar="N", help=many)
+    search.add_argument("--epochs", type=int, help="of each trial (a quarter of a run's)")
+    search.add_argument("--budget", type=float, metavar="SECONDS", help="time limit in all")
+    names = ", ".join(vars(space.Space()))
+    search.add_argument(
+        "--range",
+        action="append",
+        default=[],
+        metavar="NAME=LOW:HIGH",
+        help=f"where to search, of {names}; may be given several times; one value leaves no choice",
+    )
+    search.add_argument(
+        "--widen",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="go on in a wider range of this setting, where the best trial lies at its edge",
+    )
+    _changes(search, toolbox_too=False)
+
+
+def _changes(command: _Parser, toolbox_too: bool = True) -> None:
     for option, words in (("--mirror", "mirrored"), ("--turn", "turned by quarter turns")):
-        train.add_argument(
+        command.add_argument(
             option,
             action=argparse.BooleanOptionalAction,
             help=f"may pictures be {words} without changing their class? (else measured)",
         )
+    command.add_argument(
+        "--augment",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"how pictures are changed in training: {', '.join(changes.RANGES)}, upside_down=yes,"
+        " level=none|light|strong; may be given several times (else by the policy)",
+    )
+    if not toolbox_too:
+        return
+    drawer = command.add_argument_group("for experts", "Of fine-tuning; each has a good default.")
+    for setting in toolbox.SETTINGS:
+        if setting.kind is bool:
+            switch: Any = argparse.BooleanOptionalAction
+            drawer.add_argument(setting.option, action=switch, help=setting.summary)
+            continue
+        names = [choice.name for choice in setting.choices] or None
+        drawer.add_argument(setting.option, type=setting.kind, choices=names, help=setting.summary)
 
 
 def _network(command: _Parser) -> None:
     command.add_argument("--backbone", metavar="NAME", help=f"default: {catalog.DEFAULT_BACKBONE}")
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--image-size", type=int, metavar="N", help="input size in pixels")
+    command.add_argument(
+        "--group-by",
+        metavar="PATTERN",
+        help="a regular expression with one group, sought in the file names: pictures for which it"
+        " gives the same, such as '(patient\\d+)', stay on one side of every split",
+    )
 
 
 def _serve_arguments(serve: _Parser) -> None:

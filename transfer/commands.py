@@ -1,23 +1,31 @@
 """What each command does: options in, one JSON-ready answer out. TensorFlow loads where needed."""
 
-import gc
-import tempfile
 import traceback
 from argparse import Namespace
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transfer import catalog, console, evaluation, sample, serving, store, weights
+from transfer import (
+    catalog,
+    commanding,
+    console,
+    diagnosis,
+    evaluation,
+    extending,
+    sample,
+    serving,
+    shortage,
+    store,
+    weights,
+)
 from transfer.catalog import BackboneSpec
 from transfer.config import RunConfig
-from transfer.dataset import library, split
 from transfer.dataset.index import ImageIndex
-from transfer.errors import DataError, ExportError, StoppedError, TransferError
+from transfer.errors import DataError, ExportError, PausedError, StoppedError, TransferError
+from transfer.health import sentences
 from transfer.runs import Run
 
 if TYPE_CHECKING:
@@ -51,77 +59,46 @@ def backbones(_: Namespace) -> Answer:
     return {"backbones": rows}
 
 
-def inspect(options: Namespace) -> Answer:
-    """Take the data in and say what is there."""
-    index = _imported(options.data)
-    parts = split.split(index, seed=0)
-    _tell(index, [*index.warnings, *parts.warnings])
-    return {
-        "classes": index.counts(),
-        "accepted": len(index.pictures),
-        "rejected": [{"file": item.file, "reason": item.reason} for item in index.rejected],
-        "splits": parts.counts(),
-        "warnings": [*index.warnings, *parts.warnings],
-        "dataset": index.digest,
-    }
-
-
-def advise(options: Namespace) -> Answer:
-    """Measure how much data there is and how unlike what the network knows; name the strategy."""
-    spec, size = _network(options, None)
-    with _loading(options.data, spec, size) as loaded:
-        index = _imported(options.data)
-        _tell(index, index.warnings)
-        config = RunConfig(index.digest, spec.name, size, seed=options.seed)
-    from transfer import pipeline
-
-    with tempfile.TemporaryDirectory() as folder, console.progress() as step:
-        run = Run(Path(folder) / "advice")
-        run.start(config)
-        answer = pipeline.advise(run, step, loaded())
-    for reason in answer["reasons"]:
-        console.say(reason)
-    console.say(f"Advice: {answer['strategy']}. {catalog.strategy(answer['strategy']).summary}")
-    return answer
-
-
-def measure(options: Namespace) -> Answer:
-    """Measure the data set of a prepared run folder and keep the advice in it: a job of the app."""
-    run = Run(options.run)
-    run.config()
-    with console.quiet():
-        _load()
-    from transfer import pipeline
-
-    with console.progress() as step:
-        return pipeline.advise(run, step)
-
-
 def train(options: Namespace) -> Answer:
     """Train, go on with a killed run, or answer from a finished one."""
     run = Run(options.run)
-    spec, size = _network(options, run.config() if run.exists else None)
+    commanding.expert_settings(options)  # what is out of range is said at once
+    spec, size = commanding.network(options, run.config() if run.exists else None)
     if run.finished:
-        run.start(_settings(options, _imported(options.data), spec, size))
+        run.start(_settings(options, commanding.grouped(options), spec, size))
         console.say("This run is finished already; nothing was trained again.")
         return _outcome(run.result())
-    with _loading(options.data, spec, size) as loaded:
-        index = _imported(options.data)
+    with commanding.loading(options.data, spec, size) as loaded:
+        index = commanding.grouped(options)
         run.start(_settings(options, index, spec, size))
-        _tell(index, index.warnings)
+        commanding.tell(index, index.warnings)
+    return _trained(run, loaded())
+
+
+def extend(options: Namespace) -> Answer:
+    """Add epochs to a finished run, as a new run; again: go on, or answer."""
+    run = Run(options.to)
+    extending.prepare(Run(options.run), run, options.epochs)
+    if run.finished:
+        console.say("This run is finished already; nothing was trained again.")
+        return _outcome(run.result())
+    commanding.load()
+    return _trained(run)
+
+
+def _trained(run: Run, loaded: "Backbone | None" = None) -> Answer:
     from transfer import pipeline
 
+    run.clear_pause()
     with console.progress() as step:
-        result = pipeline.run(run, step, loaded())
-    return _outcome(result)
+        return _outcome(pipeline.run(run, step, loaded))
 
 
 def work(options: Namespace) -> Answer:
     """Do what a prepared run folder says, then export its model into it: a job of the app."""
     run = Run(options.run)
     run.config()
-    with console.quiet():
-        _load()
+    commanding.load()
     from transfer import export as exporting
     from transfer import pipeline
     from transfer.reporter import Reporter
@@ -129,11 +106,12 @@ def work(options: Namespace) -> Answer:
     with console.progress() as step:
         try:
             pipeline.run(run, step)
-        except StoppedError as stopped:
-            console.say(str(stopped))
-            return {"stopped": True}
+        except (StoppedError, PausedError) as ended:
+            console.say(str(ended))
+            return {"stopped": True, "paused": isinstance(ended, PausedError)}
         if run.read("export") is None:
             run.clear_stop()
+            run.clear_pause()
             reporter = Reporter(run, step)
             reporter.something_to_keep = True
             with run.locked(), _export_explained():
@@ -142,7 +120,7 @@ def work(options: Namespace) -> Answer:
             checked = {"checked": done.checked, "max_difference": done.max_difference}
             run.write("export", checked)
             reporter.say("finished", 1, 1, "Finished")
-    return {"stopped": False, "export": run.read("export")}
+    return {"stopped": False, "paused": False, "export": run.read("export")}
 
 
 @contextmanager
@@ -153,6 +131,8 @@ def _export_explained() -> Iterator[None]:
     except TransferError:
         raise
     except Exception as error:
+        if shortage.of(error):
+            raise
         traceback.print_exc()
         raise ExportError(
             "The classifier is finished and its results stand, but the model for taking away could"
@@ -165,7 +145,7 @@ def evaluate(options: Namespace) -> Answer:
     """Measure a finished run on the test folder of DATA, or on all of it."""
     run = Run(options.run)
     result = run.result()
-    index = _imported(options.data, minimum_per_class=1, minimum_classes=1)
+    index = commanding.imported(options.data, minimum_per_class=1, minimum_classes=1)
     pictures = [p for p in index.pictures if p.split == "test"] or list(index.pictures)
     known = [p for p in pictures if p.label in result["classes"]]
     _tell_unknown(run, index, len(pictures) - len(known), result["classes"])
@@ -174,8 +154,7 @@ def evaluate(options: Namespace) -> Answer:
             f"None of the classes in '{options.data}' ({', '.join(index.classes)}) is one that the"
             f" run has learned ({', '.join(result['classes'])}). Name the folders alike."
         )
-    with console.quiet():
-        _load()
+    commanding.load()
     from transfer import prediction
 
     classifier = prediction.load(run)
@@ -196,8 +175,7 @@ def predict(options: Namespace) -> Answer:
     result = Run(options.run).result()
     if missing := [path for path in options.images if not path.is_file()]:
         raise DataError(f"There is no picture '{missing[0]}'. Check the name and try again.")
-    with console.quiet():
-        _load()
+    commanding.load()
     from transfer import prediction
 
     classifier = prediction.load(Run(options.run))
@@ -215,8 +193,7 @@ def export(options: Namespace) -> Answer:
     """Write a SavedModel and check it in a fresh process."""
     run = Run(options.run)
     run.result()
-    with console.quiet():
-        _load()
+    commanding.load()
     from transfer import export as exporting
 
     console.say("Writing the model and checking it in a fresh process ...")
@@ -245,8 +222,9 @@ def demo(options: Namespace) -> Answer:
     spec, why = weights.choose_default()
     name = f"demo-{spec.name}"
     options = Namespace(
-        data=data, run=runs / name, backbone=spec.name, strategy="linear_top", epochs=None,
-        budget=None, seed=0, image_size=None, mirror=None, turn=None,
+        data=data, group_by=None, run=runs / name, backbone=spec.name, strategy="linear_top",
+        epochs=None, budget=None, seed=0, image_size=None, mirror=None, turn=None,
+        augment=[],
     )  # fmt: skip
     if why:
         console.say(why)
@@ -258,81 +236,15 @@ def demo(options: Namespace) -> Answer:
     return {**answer, "path": str(target)}
 
 
-@contextmanager
-def _loading(
-    data: Path, spec: BackboneSpec, size: int
-) -> Iterator[Callable[[], "Backbone | None"]]:
-    """Load TensorFlow and the network while another process reads the pictures.
-
-    Each takes seconds on one core. Afterwards the network is to be had, if its weights are here.
-    """
-    if not data.exists():
-        yield lambda: None  # there will be an error: nothing to wait for
-        return
-    with console.quiet(), ThreadPoolExecutor(1) as pool:
-        loaded = pool.submit(_loaded, spec, size)
-        yield loaded.result
-
-
-def _loaded(spec: BackboneSpec, size: int) -> "Backbone | None":
-    _load()
-    from transfer import backbones
-
-    path = weights.locate(spec, size)
-    return backbones.load(spec, size, path) if path else None
-
-
-def _load() -> None:
-    """Import all that computes; without looking for garbage meanwhile, which took a quarter."""
-    gc.disable()
-    try:
-        from transfer import devices, pipeline  # noqa: F401
-
-        devices.prepare()
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-def _imported(data: Path, minimum_per_class: int = 4, minimum_classes: int = 2) -> ImageIndex:
-    with console.progress() as step:
-        return library.import_dataset(
-            data,
-            minimum_per_class=minimum_per_class,
-            minimum_classes=minimum_classes,
-            on_progress=lambda done, total: step("import", done, total, "Reading the pictures"),
-        )
-
-
 def _settings(options: Namespace, index: ImageIndex, spec: BackboneSpec, size: int) -> RunConfig:
-    return RunConfig(
-        dataset=index.digest,
-        backbone=spec.name,
-        image_size=size,
-        strategy=options.strategy,
-        epochs=options.epochs,
-        budget=options.budget,
-        seed=options.seed,
-        horizontal_flip=options.mirror,
-        quarter_turns=options.turn,
-    )
-
-
-def _network(options: Namespace, earlier: RunConfig | None) -> tuple[BackboneSpec, int]:
-    """Return the backbone and the input size; what was not said is as in an earlier run."""
-    if options.backbone is None and earlier:
-        spec = catalog.backbone(earlier.backbone)
-    elif options.backbone is None:
-        spec, why = weights.choose_default()
-        if why:
-            console.say(why)
-    else:
-        spec = catalog.backbone(options.backbone)
-    size = options.image_size
-    if size is None:
-        same = earlier is not None and earlier.backbone == spec.name
-        size = earlier.image_size if earlier and same else weights.default_size(spec)
-    return spec, size
+    expert = commanding.expert_settings(options)
+    more = {"epochs": options.epochs, "budget": options.budget, **expert}
+    config = commanding.settings(options, index, spec, size, **more)
+    if config.changes.said and not catalog.strategy(options.strategy).tunes:
+        console.say(
+            f"'{options.strategy}' looks at each picture once, as it is: --augment changes nothing."
+        )
+    return config
 
 
 def _outcome(result: Answer) -> Answer:
@@ -348,7 +260,24 @@ def _outcome(result: Answer) -> Answer:
             )
     keys = ("run", "requested", "advised", "shipped", "backbone", "validation", "test", "seconds")
     extra = ("classes", "splits", "image_size", "ended", "warnings", "peak_memory_mb", "comparison")
-    return {key: result[key] for key in (*keys, *extra)}
+    if gap := sentences.gap(result.get("honesty")):
+        console.say(f"Note: {gap}")
+    readings = result.get("readings") or {}
+    _tell_readings(readings, result["shipped"])
+    return {
+        **{key: result[key] for key in (*keys, *extra)},
+        "honesty": result.get("honesty"),
+        "readings": readings,
+    }
+
+
+def _tell_readings(readings: dict[str, list[Answer]], shipped: str) -> None:
+    """Say what the curves of the shipped way say, and what is ill of the others'."""
+    for name, some in readings.items():
+        for one in some:
+            if name == shipped or one["level"] in diagnosis.ILL:
+                whose = "" if name == shipped else f"{name}: "
+                console.say(f"{whose}{one['title']}. {one['words']} ({one['evidence']})")
 
 
 def _why_shipped(result: Answer) -> str:
@@ -359,17 +288,6 @@ def _why_shipped(result: Answer) -> str:
         f"The measurement advises {advised}, but on the validation pictures it is not clearly"
         f" better than {shipped}, so the simpler one is what the run holds."
     )
-
-
-def _tell(index: ImageIndex, warnings: list[str] | tuple[str, ...]) -> None:
-    counts = index.counts()
-    console.say(f"{len(index.pictures)} pictures in {len(counts)} classes.")
-    for item in index.rejected[:20]:
-        console.say(f"Left out: {item.file}: {item.reason}")
-    if len(index.rejected) > 20:
-        console.say(f"... and {len(index.rejected) - 20} more files.")
-    for warning in warnings:
-        console.say(f"Note: {warning}")
 
 
 def _tell_unknown(run: Run, index: ImageIndex, unknown: int, classes: list[str]) -> None:

@@ -6,7 +6,8 @@
     ├── BackboneError        an unknown backbone, or its weights are not to be had
     ├── SettingsError        a setting is out of range, or differs from those of the run
     ├── RunError             the run folder is missing, unfinished, damaged or in use
-    │   └── StoppedError     the user stopped the run before there was anything to keep
+    │   ├── StoppedError     the user stopped the run before there was anything to keep
+    │   └── PausedError      the user paused the run; what it needs to go on is kept
     ├── TokenError           a link of the app is too old or was not made by it
     ├── ExportError          the exported model does not give the same answers
     └── ServiceError         the prediction process cannot be started or does not answer
@@ -41,6 +42,10 @@ class RunError(TransferError):
 
 class StoppedError(RunError):
     """The user stopped the run before there was anything to keep."""
+
+
+class PausedError(RunError):
+    """The user paused the run; what it needs to go on is kept."""
 
 
 class TokenError(TransferError):

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 
 _Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
+# When two classes are said to be mixed up: below that it is hearsay, and a long list is not read.
+_LEAST_OF_A_CLASS = 4
+_LEAST_MISTAKES = 2
+_MOST_CONFUSED = 5
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,22 @@ class Accuracy:
         """Return the number as a person reads it: '91.2 % (86.0 to 94.6 %, 153 pictures)'."""
         low, high = 100 * self.low, 100 * self.high
         return f"{100 * self.accuracy:.1f} % ({low:.1f} to {high:.1f} %, {self.n} pictures)"
+
+
+@dataclass(frozen=True)
+class Confused:
+    """Two classes that cannot be told apart yet.
+
+    Of their pictures that were called one or the other, `share` were called by the right name, each
+    class counting one half, with its 95 % interval; tossing a coin gives 1/2. `n` pictures.
+    """
+
+    first: str
+    second: str
+    share: float
+    low: float
+    high: float
+    n: float
 
 
 @dataclass(frozen=True)
@@ -76,10 +96,23 @@ def wilson(right: int, n: int) -> Accuracy:
     """
     if n <= 0 or not 0 <= right <= n:
         raise ValueError(f"expected 0 <= right <= n and n > 0, got right={right}, n={n}")
-    share, z2 = right / n, _Z95**2
+    return Accuracy(right / n, *limits(right / n, n), n)
+
+
+def limits(share: float, n: float, quantile: float = _Z95) -> tuple[float, float]:
+    """Return the Wilson score interval of a share of `n` independent pictures.
+
+    Args:
+        share: in [0, 1].
+        n: may be broken, where it stands for more pictures that depend on each other.
+        quantile: how many standard errors to either side.
+    """
+    z2 = quantile**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return Accuracy(share, max(0.0, centre - half), min(1.0, centre + half), n)
+    half = quantile / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # Where all or none are, the limit is exact, and must not be a little beside it.
+    low = 0.0 if share <= 0 else max(0.0, centre - half)
+    return low, 1.0 if share >= 1 else min(1.0, centre + half)
 
 
 def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Report:
@@ -101,6 +134,35 @@ def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, 
         per_class={name: _class_score(confusion, i) for i, name in enumerate(classes)},
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
+
+
+def apart(confusion: np.ndarray, classes: tuple[str, ...]) -> tuple[Confused, ...]:
+    """Return the pairs of classes that cannot be told apart yet, the worst first, a few at most.
+
+    Of two classes' pictures that were called one or the other, the share of right names (each class
+    one half) is not above 1/2 beyond its 95 % interval: that of the mean of two proportions by the
+    Wilson limits of each (Zou & Donner 2008). A few pictures of each and some mistakes are needed.
+
+    Args:
+        confusion: counts [classes, classes], true class by called class; means of several
+            repetitions are as good.
+        classes: their names.
+    """
+    found = []
+    for i, j in zip(*np.triu_indices(len(classes), 1), strict=True):
+        right = np.array([confusion[i, i], confusion[j, j]], float)
+        wrong = np.array([confusion[i, j], confusion[j, i]], float)
+        there = right + wrong
+        if there.min() < _LEAST_OF_A_CLASS or wrong.sum() < _LEAST_MISTAKES:
+            continue
+        shares = right / there
+        ends = np.array([limits(s, n) for s, n in zip(shares, there, strict=True)])
+        share = float(shares.mean())
+        below, above = (float(np.hypot(*(shares - ends[:, side]))) / 2 for side in (0, 1))
+        if share - below <= 0.5:
+            names = classes[int(i)], classes[int(j)]
+            found.append(Confused(*names, share, share - below, share + above, float(there.sum())))
+    return tuple(sorted(found, key=lambda one: (one.share, -one.n))[:_MOST_CONFUSED])
 
 
 def _class_score(confusion: np.ndarray, i: int) -> ClassScore:

@@ -89,7 +89,8 @@ class _Servable(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
     def from_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """RGB pixels of one size in 0-255 -> probabilities."""
-        return {"probabilities": self.model(images, training=False)}
+        values = tf.cast(imaging.resize(images, self._image_size), tf.float32)
+        return {"probabilities": self.model(values, training=False)}
 
 
 def export(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from transfer import backbones, batches, pooling, runtimes, store
@@ -17,10 +18,11 @@ from transfer.pooling import Block
 
 BATCH = 32
 _APPEND = 4  # batches that are written at once: what a killed computation loses at most
-_SAMPLES = 16  # pictures by which a fast runtime is compared with Keras
+_SAMPLES = 8  # pictures by which a fast runtime is compared with Keras
 _TIMED = 64  # pictures, at least, for a speed that is worth keeping
 _SPEED = "speed.json"
-_VERSION = "stages-v1"
+_MODEL = "features"  # of what is ready
+_VERSION = "stages-v2"
 
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -40,9 +42,10 @@ class Features:
         """Return float16 [len(positions), block.width]."""
         return self.kept.read([self.contents[i] for i in positions], block.columns)
 
-    def groups(self, positions: Sequence[int]) -> np.ndarray:
-        """Return content ids [n]: equal pictures have equal ones."""
-        return np.unique([self.contents[i] for i in positions], return_inverse=True)[1]
+
+def prepare(backbone: Backbone) -> None:
+    """Build what computes the vectors, ahead of time: on a core that has nothing else to do."""
+    backbone.ready[_MODEL] = runtimes.prepare(_reading(backbone), _shape(backbone))
 
 
 def compute(
@@ -148,13 +151,22 @@ class _Pictures:
         return map(self.change, data.as_numpy_iterator())
 
 
+def _reading(backbone: Backbone) -> keras.Model:
+    return backbones.reading(backbone, [pooling.pooled(block) for block in backbone.blocks])
+
+
+def _shape(backbone: Backbone) -> tuple[int, int, int]:
+    return (backbone.image_size, backbone.image_size, 3)
+
+
 def _computed(
     backbone: Backbone, parts: Sequence[_Pictures], log: Callable[[str], None] | None
 ) -> Iterator[tuple[range, np.ndarray]]:
     """Yield (which of all parts' pictures, their vectors [n, width]) piece by piece."""
-    model = backbones.reading(backbone, [pooling.pooled(block) for block in backbone.blocks])
+    prepared = backbone.ready.pop(_MODEL, None)
     parts = [part for part in parts if part.positions]
-    extractor = runtimes.fastest(model, next(parts[0].batches(_SAMPLES)), log)
+    samples = next(parts[0].batches(_SAMPLES))
+    extractor = runtimes.fastest(prepared or _reading(backbone), samples, log)
     count = sum(len(part.positions) for part in parts)
     rows: list[np.ndarray] = []
     start = 0

@@ -69,16 +69,11 @@ _NOTES = {
 
 
 def judge(
-    model: keras.Model,
-    index: ImageIndex,
-    positions: tuple[int, ...],
-    image_size: int,
-    on_step: OnStep,
+    classifier: Classifier, index: ImageIndex, positions: tuple[int, ...], on_step: OnStep
 ) -> Judged:
     """Let a model answer for these pictures of a data set."""
     began = time.monotonic()
     paths = [index.path(index.pictures[i]) for i in positions]
-    classifier = Classifier(model, index.classes, image_size)
     answers = prediction.probabilities(classifier, paths, on_step)
     labels = index.class_numbers()[list(positions)]
     report = evaluation.evaluate(answers, labels, classifier.classes)

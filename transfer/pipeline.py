@@ -1,27 +1,37 @@
 """The whole flow on one page: a run folder with its settings in, a measured model out."""
 
 import math
-import platform
-import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import keras
 
-from transfer import __version__, advisor, backbones, catalog, features, judging, weights
+from transfer import (
+    advisor,
+    catalog,
+    features,
+    honesty,
+    interpreting,
+    judging,
+    outcome,
+    preparing,
+    sharing,
+    shortage,
+)
 from transfer.backbones import Backbone
-from transfer.dataset import library, split
+from transfer.dataset import library, relations
 from transfer.dataset.split import Split
+from transfer.errors import DataError, TransferError
 from transfer.features import Features
 from transfer.judging import Candidate, Judged
+from transfer.prediction import Classifier
 from transfer.reporter import OnStep, Reporter
 from transfer.runs import Run
 from transfer.strategies import REGISTRY, Task
-
-_RESERVE = 5.0  # seconds of a budget kept for saving the model
-_LEAST_SECONDS = 15.0  # less is not worth beginning a fine-tuning for
 
 
 def run(
@@ -46,7 +56,8 @@ def run(
     with run.locked():
         if run.finished:
             return run.result()
-        return _Flow(run, Reporter(run, on_step), backbone).work()
+        with _deletion_explained(run):
+            return _Flow(run, Reporter(run, on_step), backbone).work()
 
 
 def advise(
@@ -60,7 +71,40 @@ def advise(
     with run.locked():
         if (kept := run.read("advice")) is not None:
             return kept
-        return _Flow(run, Reporter(run, on_step), backbone).advise()
+        with _deletion_explained(run):
+            return _Flow(run, Reporter(run, on_step), backbone).advise()
+
+
+@contextmanager
+def _deletion_explained(run: Run) -> Iterator[None]:
+    """Turn the error of a picture that is gone into a sentence."""
+    try:
+        yield
+    except TransferError:
+        raise
+    except Exception as error:
+        folder = library.folder(run.config().dataset)
+        if shortage.of(error) or (folder.is_dir() and not _is_missing(error, folder)):
+            raise
+        raise DataError(
+            "Pictures of this run's data set were deleted while it was at work. What it has learned"
+            " until now is kept: take the same pictures in again and start it again, and it goes on"
+            " where it was."
+        ) from error
+
+
+def _is_missing(error: Exception, folder: Path) -> bool:
+    """Whether an error says that a file of the folder is not there, Python's or TensorFlow's."""
+    return "No such file" in str(error) and str(folder) in str(error)
+
+
+def prepared(run: Run, on_step: OnStep | None = None, backbone: Backbone | None = None) -> Task:
+    """Return the training problem of a run folder that the caller has locked: nothing is trained.
+
+    Raises:
+        TransferError: the data, the weights or the run folder cannot be used; says what to do.
+    """
+    return _Flow(run, Reporter(run, on_step), backbone).task()
 
 
 class _Flow:
@@ -74,31 +118,48 @@ class _Flow:
         self.deadline = math.inf if budget is None else self.began + budget - self.spent_before
         reporter.deadline = self.deadline
         self.loaded = backbone
-        run.write("versions", _versions())
+        self.judged: Classifier | None = None
+        run.write("versions", outcome.versions())
         self.index = library.open_dataset(self.config.dataset)
         self.parts = self._split()
+        self.interpreter = interpreting.Interpreter(run, self.index, self.parts)
 
     def work(self) -> dict[str, Any]:
         """Go through the stages; each leaves in the run folder or the store what the next needs."""
         backbone, kept = self._network()
         advice = self._advice(backbone, kept) if self.config.measures else None
+        self._honesty(backbone, kept)
         names = self._strategies(advice)
         self.reporter.expect(sum(map(_tunes, names)), len(names))
         task = self._task(backbone, kept, advice)
+        costs = advice["costs"] if advice else {}
         candidates: list[Candidate] = []
         for place, name in enumerate(names):
-            candidates.append(self._candidate(task, name, names[place + 1 :], candidates))
-        chosen = judging.choose(candidates, self.config.strategy, _advised(advice)).finished()
+            later = names[place + 1 :]
+            if self.config.strategy == "all":  # each of them is tested before the next begins
+                self.reporter.expect(int(_tunes(name)), 1, later=_seconds(later, costs))
+            candidates.append(self._candidate(task, name, later, candidates))
+        chosen = judging.choose(candidates, self.config.strategy, outcome.advised(advice))
+        chosen = chosen.finished()
         self.run.write("history", list(chosen.trained.history))
         self.reporter.say("saving", 0, 1, "Saving the model")
         self._save(chosen)
         if self.parts.test and chosen.test is None:
             chosen = self._tested(chosen)
-        result = self._result(candidates, chosen, advice, names)
+        result = outcome.result(
+            self.run, self.index, self.parts, candidates, chosen, advice, self._spent()
+        )
+        result["readings"] = self.interpreter.by_strategy
         self._keep_answers(chosen)
         self.run.finish(result)
         self.reporter.say("finished", 1, 1, "Finished")
         return result
+
+    def task(self) -> Task:
+        """Do all that comes before the training, as `work` does."""
+        backbone, kept = self._network()
+        advice = self._advice(backbone, kept) if self.config.measures else None
+        return self._task(backbone, kept, advice)
 
     def advise(self) -> dict[str, Any]:
         """Measure only."""
@@ -109,16 +170,13 @@ class _Flow:
     def _split(self) -> Split:
         kept = self.run.read("split")
         if kept is None:
-            kept = split.split(self.index, self.config.seed).to_json()
+            counter = self.reporter.counter("copies")
+            kept = relations.shared_out(self.index, self.config.seed, counter).to_json()
             self.run.write("split", kept)
         return Split.from_json(kept)
 
     def _network(self) -> tuple[Backbone, Features]:
-        spec, size = catalog.backbone(self.config.backbone), self.config.image_size
-        path = weights.obtain(spec, size, self.reporter.counter("weights"))
-        self.reporter.say("loading", 0, 1, f"Loading {spec.name}")
-        backbone = self.loaded or backbones.load(spec, size, path)
-        keras.utils.set_random_seed(self.config.seed)  # building a network draws, too
+        backbone = preparing.network(self.config, self.reporter, self.loaded)
         positions = sorted([*self.parts.train, *self.parts.val])  # test only meets the whole model
         self.reporter.plan(
             {
@@ -130,6 +188,8 @@ class _Flow:
                 "export": 2 * len(self.parts.test or self.parts.val),
             }
         )
+        if self.config.strategy == "all":  # how long its ways take is measured first
+            self.reporter.expect(0, 1, later=math.inf)
         counter = self.reporter.counter("features")
         return backbone, features.compute(backbone, self.index, positions, counter, self._log)
 
@@ -144,6 +204,11 @@ class _Flow:
         advice = {**measured.to_json(), "seconds": round(self._spent(), 2)}
         self.run.write("advice", advice)
         return advice
+
+    def _honesty(self, backbone: Backbone, kept: Features) -> None:
+        if self.run.read("honesty") is None:
+            found = honesty.of_training(backbone, self.index, self.parts, kept, self.config.seed)
+            self.run.write("honesty", found)
 
     def _strategies(self, advice: dict[str, Any] | None) -> list[str]:
         """Return what to train, what is compared with before what it is compared by."""
@@ -172,7 +237,9 @@ class _Flow:
             on_progress=reporter.training,
             on_search=reporter.search,
             on_epoch=self._epoch,
+            on_history=self._read,
             on_view=reporter.viewing,
+            on_block=reporter.counter("head"),
             should_stop=reporter.stop_wanted,
         )
 
@@ -182,9 +249,13 @@ class _Flow:
         """Train in one way within its share of the time, and judge it."""
         self.reporter.name = catalog.strategy(name).title if before or later else ""
         began = time.monotonic()
-        task = replace(task, deadline=self._deadline(name, later, before))
-        trained = REGISTRY[name](task)
+        answers = len(self.parts.val) + len(self.parts.test)
+        forward = features.seconds_per_picture(task.backbone)
+        deadline = sharing.deadline(name, later, before, answers, forward, self.deadline)
+        self.interpreter.strategy = name
+        trained = REGISTRY[name](replace(task, deadline=deadline))
         seconds = time.monotonic() - began
+        self.interpreter.read(trained.history, self.reporter.epochs, trained.ended)
         judged = self._judge(trained.model, self.parts.val, "validation")
         self.run.record_spent(self._spent())
         row = {"strategy": name, **judged.report.overall.to_json(), "loss": judged.report.loss}
@@ -198,18 +269,6 @@ class _Flow:
             return self._tested(made)
         return made
 
-    def _deadline(self, name: str, later: list[str], before: list[Candidate]) -> float:
-        """Share the time that is left among the fine-tunings to come; keep some for the end."""
-        if not _tunes(name) or self.deadline == math.inf:
-            return self.deadline
-        first = before[0].validation if before else None
-        answered = first.seconds / len(first.right) if first else 0.05
-        everything = len(self.parts.val) + len(self.parts.test)
-        rounds = 1 + sum(map(_tunes, later))
-        left = self.deadline - time.monotonic() - _RESERVE - 1.5 * answered * everything * rounds
-        share = max(left / rounds, _LEAST_SECONDS if rounds > 1 else 0.0)
-        return min(time.monotonic() + share, self.deadline)
-
     def _tested(self, candidate: Candidate) -> Candidate:
         finished = candidate.finished()
         if finished.model is None:
@@ -217,8 +276,9 @@ class _Flow:
         return replace(finished, test=self._judge(finished.model, self.parts.test, "test"))
 
     def _judge(self, model: keras.Model, positions: tuple[int, ...], phase: str) -> Judged:
-        counter = self.reporter.counter(phase)
-        return judging.judge(model, self.index, positions, self.config.image_size, counter)
+        if self.judged is None or self.judged.model is not model:  # else its graph is there
+            self.judged = Classifier(model, self.index.classes, self.config.image_size)
+        return judging.judge(self.judged, self.index, positions, self.reporter.counter(phase))
 
     def _save(self, chosen: Candidate) -> None:
         partial = self.run.model_path.with_name(".model.partial.keras")
@@ -232,35 +292,6 @@ class _Flow:
             answers["test"] = (self.parts.test, chosen.test.answers)
         self.run.save_answers(**answers)
 
-    def _result(
-        self,
-        candidates: list[Candidate],
-        chosen: Candidate,
-        advice: dict[str, Any] | None,
-        names: list[str],
-    ) -> dict[str, Any]:
-        everyone = [chosen if one.name == chosen.name else one for one in candidates]
-        test = chosen.test.report if chosen.test else None
-        return {
-            "run": str(self.run.folder),
-            "requested": self.config.strategy,
-            "advised": _advised(advice),
-            "shipped": chosen.name,
-            "backbone": self.config.backbone,
-            "validation": chosen.validation.report.overall.to_json(),
-            "test": test.overall.to_json() if test else None,
-            "seconds": round(self._spent(), 2),
-            "classes": list(self.index.classes),
-            "splits": self.parts.counts(),
-            "image_size": self.config.image_size,
-            "ended": chosen.trained.ended,
-            "candidates": {one.name: one.validation.report.to_json() for one in candidates},
-            "comparison": [one.to_json() for one in everyone] if len(names) > 1 else [],
-            "test_report": test.to_json() if test else None,
-            "warnings": [*self.index.warnings, *self.parts.warnings],
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-        }
-
     def _spent(self) -> float:
         return self.spent_before + time.monotonic() - self.began
 
@@ -269,21 +300,23 @@ class _Flow:
         self.reporter.epoch(row)
         self.run.record_spent(self._spent())
 
-
-def _advised(advice: dict[str, Any] | None) -> str | None:
-    return advice["strategy"] if advice else None
+    def _read(self, rows: list[dict[str, Any]]) -> None:
+        if not any(row["epoch"] for row in rows):  # the start, judged as the epochs are
+            start = {key: value for row in rows for key, value in row.items()}
+            self.reporter.epoch({**start, "phase": "head"})
+        self.interpreter.read(rows, self.reporter.epochs)
 
 
 def _tunes(strategy: str) -> bool:
     return catalog.strategy(strategy).tunes
 
 
+def _seconds(strategies: list[str], costs: dict[str, float | None]) -> float:
+    """Return what these will take; infinite where one is not known."""
+    known = [costs.get(name) for name in strategies]
+    return math.inf if None in known else sum(filter(None, known))
+
+
 def _allowed(said: bool | None, guess: dict[str, Any] | None) -> bool:
     """Return what the user said, else what was measured."""
     return said if said is not None else bool(guess and guess["safe"])
-
-
-def _versions() -> dict[str, str]:
-    packages = ("keras", "tensorflow", "numpy", "scipy", "pillow")
-    found = {name: metadata.version(name) for name in packages}
-    return {"transfer": __version__, "python": platform.python_version(), **found}

@@ -1,5 +1,6 @@
 """Answers from a trained model: for the pictures of a data set, or for files from anywhere."""
 
+import functools
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from PIL import Image
 from transfer import backbones, batches, imaging, runtimes
 from transfer.dataset.decode import decode
 from transfer.runs import Run
+from transfer.runtimes import Extractor
 
 _BATCH = 32
 
@@ -24,6 +26,15 @@ class Classifier:
     model: keras.Model
     classes: tuple[str, ...]
     image_size: int
+
+    @functools.cached_property
+    def extractor(self) -> Extractor:
+        """What answers for resized pictures: a graph, built once, which sees changes of the head.
+
+        Pictures of the store are resized by the rule of the model's own first layer.
+        """
+        after, shape = backbones.after_resizing(self.model), (self.image_size, self.image_size, 3)
+        return runtimes.small_batches(after, shape, backbones.head_variables(after))
 
 
 def load(run: Run) -> Classifier:
@@ -43,12 +54,9 @@ def probabilities(
     on_progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Return probabilities float32 [n, classes] for stored pictures (see `dataset.library`)."""
-    size = classifier.image_size
-    # They are resized already, by the rule of the model's own first layer.
-    extractor = runtimes.small_batches(backbones.after_resizing(classifier.model), (size, size, 3))
     parts: list[np.ndarray] = []
-    data = batches.pictures(paths, size, _BATCH).as_numpy_iterator()
-    for (answers,) in extractor.stream(data):
+    data = batches.pictures(paths, classifier.image_size, _BATCH).as_numpy_iterator()
+    for (answers,) in classifier.extractor.stream(data):
         parts.append(answers)
         if on_progress:
             on_progress(min(len(parts) * _BATCH, len(paths)), len(paths))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from transfer.errors import StoppedError
+from transfer.errors import PausedError, StoppedError
 from transfer.linear import SearchStep
 from transfer.runs import Run
 from transfer.training import Progress
@@ -16,6 +16,7 @@ _STATUS_EVERY = 0.5  # seconds
 # What a phase takes however few pictures there are: graphs are built, a fresh process is started.
 _FIXED_SECONDS = {
     "advice": 10.0,
+    "check": 5.0,
     "head": 3.0,
     "fine_tuning": 15.0,
     "validation": 5.0,
@@ -28,13 +29,15 @@ _TRAINING_COST = 3.0  # of a picture, in forward passes: an upper bound (forward
 _WORDS = {
     "weights": "Downloading the weights",
     "features": "Looking at the pictures",
+    "copies": "Looking for copies and bursts",
     "advice": "Measuring how many they are and how unlike what the network knows",
+    "check": "Looking for copies, bursts, shortcuts and wrong labels",
     "head": "Fitting the linear classifier",
     "validation": "Checking on the validation pictures",
     "test": "Measuring on the test pictures",
     "export": "Checking the exported model",
 }
-_ORDER = ("features", "advice", "head", "fine_tuning", "validation", "test", "export")
+_ORDER = ("features", "advice", "check", "head", "fine_tuning", "validation", "test", "export")
 
 
 class Reporter:
@@ -52,9 +55,11 @@ class Reporter:
         self._pictures: dict[str, float] = {}
         self._seconds_per_picture: float | None = None
         self._ends_at: float | None = None
+        self._later = 0.0
         self._begun: set[str] = set()
         self._planned: dict[str, float] = {}
         self._step = (0.0, 1.0)
+        self.epochs: int | None = None  # of the fine-tuning, at most, once it has begun
         self.name = ""  # of what is being trained, where there are several
         self.deadline = math.inf  # in `time.monotonic()` seconds; the export comes after it
 
@@ -63,8 +68,16 @@ class Reporter:
         self._planned = {"head": 0.0, **{k: float(v) for k, v in pictures.items()}}
         self._pictures = {phase: self._planned[phase] for phase in _ORDER if phase in self._planned}
 
-    def expect(self, fine_tunings: int, candidates: int, epochs: int = _EPOCHS) -> None:
-        """Take down how often the network will be trained and how many solutions are judged."""
+    def expect(
+        self, fine_tunings: int, candidates: int, epochs: int = _EPOCHS, later: float = 0.0
+    ) -> None:
+        """Take down how often the network will be trained and how many solutions are judged.
+
+        `later` are the seconds of what comes after these; infinite where that is not known.
+        """
+        self._later = later
+        self._begun.discard("fine_tuning")
+        self._step = (0.0, 1.0)
         ahead = dict(self._planned)
         if fine_tunings:
             once = _TRAINING_COST * ahead["train"] + ahead["validation"]
@@ -79,6 +92,7 @@ class Reporter:
 
         Raises:
             StoppedError: the user wants the work to end and there is nothing yet to keep.
+            PausedError: the user wants it to go on later.
         """
         now = time.monotonic()
         if phase != self._phase:
@@ -88,6 +102,8 @@ class Reporter:
         if now - self._told > _STATUS_EVERY:
             if not self.something_to_keep and self.stop_wanted():
                 raise StoppedError("The run was stopped before there was anything to keep.")
+            if self.run.pause_requested() and not self.stop_wanted():
+                raise PausedError("The run is paused. It goes on where it was when you say so.")
             left = self._left(phase, done, total, left)
             self.run.status(phase, done=done, total=total, words=words, seconds_left=left)
             self._told = now
@@ -107,7 +123,7 @@ class Reporter:
         done = (progress.epoch - 1) * progress.steps + progress.step
         words = f"Training, epoch {progress.epoch} of at most {progress.epochs}"
         total = progress.epochs * progress.steps
-        self._step = (done, total)
+        self._step, self.epochs = (done, total), progress.epochs
         self.say("fine_tuning", done, total, self._named(words), progress.seconds_left)
 
     def viewing(self, done: int, total: int) -> None:
@@ -138,11 +154,11 @@ class Reporter:
             later = [name for name in self._pictures if self._is_ahead(name, phase)]
             pictures = sum(self._pictures[name] for name in later) * self._seconds_per_picture
             fixed = sum(_FIXED_SECONDS.get(name, 0.0) for name in later)
-            self._ends_at = now + left + pictures + fixed
+            self._ends_at = now + left + pictures + fixed + self._later
         if self._ends_at is None:
             return None
-        latest = self.deadline + _FIXED_SECONDS["export"]
-        return round(max(0.0, min(self._ends_at, latest) - now), 1)
+        latest = min(self._ends_at, self.deadline + _FIXED_SECONDS["export"])
+        return None if latest == math.inf else round(max(0.0, latest - now), 1)
 
     def _is_ahead(self, name: str, phase: str) -> bool:
         """Whether a planned phase is still to come; the first validation is before fine-tuning."""

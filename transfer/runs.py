@@ -6,33 +6,44 @@
         events.jsonl     what happened, one JSON object a line, only ever appended
         split.json       which picture is in train, validation and test
         history.json     one row an epoch
+        readings.json    what the curves say so far (`diagnosis`), replaced after each epoch
         result.json      the outcome; its presence means that the run is finished
         model.keras      the shipped model: RGB pictures in, probabilities out
         answers.npz      what the shipped model said of the validation and the test pictures
         savedmodel/      the exported model, where it was made and checked here
         about.json       the run's name and when it was made
         stop             is there when the user wants the work to end
+        checks/          pictures as the network sees them, shown before a training
+        pause            is there when the user wants it to rest, and to go on later
+        start.keras      the model that a run begins with which adds epochs to another one
         checkpoint/      what a killed run needs to go on
+        plan.json        of a search for settings: what was asked for
+        search.json      what it has found so far
+        trials.journal   its trials, as Optuna keeps them
+        trials/          what an unfinished trial needs to go on
         lock             held by the process that works on the run, for as long as it lives
 
 Only this module knows these names.
 """
 
+import contextlib
 import fcntl
 import json
+import os
 import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from transfer import store
 from transfer.config import RunConfig
 from transfer.errors import RunError, SettingsError
+
+if TYPE_CHECKING:  # the queue looks at runs, and its process stays small
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,26 @@ class Run:
     def checkpoint_folder(self) -> Path:
         """Where training keeps what it needs to go on."""
         return self.folder / "checkpoint"
+
+    @property
+    def start_path(self) -> Path:
+        """The model that a run begins with which adds epochs to another one."""
+        return self.folder / "start.keras"
+
+    @property
+    def checks_folder(self) -> Path:
+        """Where the pictures are that the checks before a training show."""
+        return self.folder / "checks"
+
+    @property
+    def journal_path(self) -> Path:
+        """Where a search for settings keeps its trials."""
+        return self.folder / "trials.journal"
+
+    @property
+    def trials_folder(self) -> Path:
+        """Where the trials of a search keep what they need to go on."""
+        return self.folder / "trials"
 
     @property
     def export_folder(self) -> Path:
@@ -119,6 +150,8 @@ class Run:
     def finish(self, result: dict[str, Any]) -> None:
         """Write the outcome; from now on the run is finished."""
         store.write_json(self.folder / "result.json", result)
+        self.start_path.unlink(missing_ok=True)
+        self.clear_pause()
 
     def read(self, name: str) -> Any | None:
         """Return what `write` kept under this name, or None."""
@@ -152,7 +185,8 @@ class Run:
         except FileNotFoundError:
             return [], 0
         whole = data[: data.rfind(b"\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+        rows = [row for line in whole.splitlines() if (row := _event(line)) is not None]
+        return rows, offset + len(whole)
 
     def request_stop(self) -> None:
         """Ask the process that works on the run to end, with the best so far if there is one."""
@@ -166,14 +200,40 @@ class Run:
         """Take the wish to stop back, so that the run can go on."""
         (self.folder / "stop").unlink(missing_ok=True)
 
+    def request_pause(self) -> None:
+        """Ask the process that works on the run to keep all it has, and to end until later."""
+        (self.folder / "pause").touch()
+
+    def pause_requested(self) -> bool:
+        """Whether somebody asked to pause."""
+        return (self.folder / "pause").exists()
+
+    def clear_pause(self) -> None:
+        """Let the run go on."""
+        (self.folder / "pause").unlink(missing_ok=True)
+
+    def kept(self) -> frozenset[tuple[str, int, int]]:
+        """Return what stands for all that a process after this one need not do again.
+
+        Equal answers before and after a process say that it achieved nothing that is kept.
+        """
+        found = set()
+        for path in self._lasting():
+            with contextlib.suppress(OSError):  # replaced at this moment
+                one = path.stat()
+                found.add((path.name, one.st_mtime_ns, one.st_size))
+        return frozenset(found)
+
     def about(self) -> dict[str, Any]:
         """Return {"name", "created"}: what people call the run, and when it was made."""
         kept = self.read("about") or {}
         created = kept.get("created") or (self.folder / "config.json").stat().st_mtime
         return {**kept, "name": kept.get("name") or self.folder.name, "created": created}
 
-    def save_answers(self, **parts: tuple[tuple[int, ...], np.ndarray]) -> None:
+    def save_answers(self, **parts: "tuple[tuple[int, ...], np.ndarray]") -> None:
         """Keep for each part ("validation", "test") (positions, probabilities [n, classes])."""
+        import numpy as np
+
         arrays: dict[str, np.ndarray] = {}
         for part, (positions, probabilities) in parts.items():
             arrays[f"{part}_positions"] = np.asarray(positions, np.int64)
@@ -181,12 +241,14 @@ class Run:
         with store.replacing(self.folder / "answers.npz") as partial:
             np.savez(partial, allow_pickle=False, **arrays)
 
-    def answers(self, part: str) -> tuple[np.ndarray, np.ndarray] | None:
+    def answers(self, part: str) -> "tuple[np.ndarray, np.ndarray] | None":
         """Return (positions in the data set [n], probabilities [n, classes]), where kept.
 
         Raises:
             RunError: the file is damaged.
         """
+        import numpy as np
+
         try:
             with (
                 (self.folder / "answers.npz").open("rb") as file,
@@ -226,6 +288,14 @@ class Run:
                 ) from None
             yield
 
+    def _lasting(self) -> Iterator[Path]:
+        for name in ("split", "advice", "honesty", "result", "export"):
+            yield self.folder / f"{name}.json"
+        yield self.model_path
+        for root, _, names in os.walk(self.checkpoint_folder):
+            ended = (name for name in names if not name.endswith((".partial", ".partial.npz")))
+            yield from (Path(root) / name for name in ended)
+
     def _foreign(self) -> Iterator[Path]:
         return (path for path in self.folder.iterdir() if path.name != "lock")
 
@@ -237,3 +307,12 @@ class Run:
                 f"The file '{self.folder / name}' cannot be read ({error})."
                 " The run is damaged: train it again into a new folder."
             ) from error
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """Return an event, or None where a full disk has cut it off and the next was put after it."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) else None

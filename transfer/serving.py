@@ -2,8 +2,10 @@
 
     question    {"run": id, "size": n}, then the n bytes of a picture file: what is on it?
                 {"run": id}: load the model, so that its first picture is answered fast
+                {"preview": {...}}: pictures of a data set as a training sees them; see `shown`
                 {}: which runs are loaded, in use order, and how much memory is taken
     answer      {"classes": [...], "probabilities": [...], "milliseconds": x} (not with {}), or
+                {"plain", "augmented", "labels"} (to a preview), or
                 {"error": sentence, "kind": the name of a class in `errors`}, or
                 {"leaving": true}: ask the process that comes next
 
@@ -112,6 +114,10 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
                 self._last_used = time.monotonic()
 
     def _answer(self, question: dict[str, Any], picture: bytes) -> dict[str, Any]:
+        if "preview" in question:
+            from transfer import shown
+
+            return shown.pictures(question["preview"])
         if "run" not in question:
             return {"runs": self._models.names(), "memory_mb": _memory_mb(), "pid": os.getpid()}
         loaded = self._models.get(question["run"])

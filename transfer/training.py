@@ -1,6 +1,5 @@
-"""Fine-tune a model epoch by epoch: schedules, early stopping, a checkpoint after each epoch."""
+"""Fine-tune a model epoch by epoch: schedules, early stopping, a checkpoint every few seconds."""
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -12,8 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from transfer import backbones, devices, linear, pacing, store
+from transfer import backbones, checkpoints, devices, diagnosis, linear, pacing, replicas, schedules
+from transfer.checkpoints import Checkpoint, State, Within
+from transfer.errors import PausedError
 from transfer.pacing import Paced
+from transfer.recipe import Recipe
 
 _EVALUATION_BATCH = 32
 _SHARES = (1.0, 0.75, 0.5)  # of the way from the start to the best epoch
@@ -36,7 +38,7 @@ class FitSettings:
     weight_decay: float
     deadline: float = math.inf  # in `time.monotonic()` seconds
     averaging: bool = False  # judge the mean of the epochs' weights too
-    label_smoothing: float = 0.0
+    recipe: Recipe = field(default_factory=Recipe)
 
 
 class TimeUpError(Exception):
@@ -51,8 +53,11 @@ class Batches(Protocol):
         """Batches in an epoch."""
         ...
 
-    def epoch(self, number: int) -> tf.data.Dataset:
-        """Return one epoch of (inputs, one-hot labels), the same for the same number."""
+    def epoch(self, number: int, start: int = 0) -> tf.data.Dataset:
+        """Return one epoch of (inputs, one-hot labels), the same for the same number.
+
+        `start` batches are left out in front: they have been learned from.
+        """
         ...
 
 
@@ -75,17 +80,6 @@ class Progress:
     seconds_left: float
 
 
-@dataclass
-class _State:
-    """What a killed training needs to go on, besides the variables' values."""
-
-    history: list[dict[str, Any]] = field(default_factory=list)
-    best_loss: float = math.inf
-    best_epoch: int = 0
-    epochs: int = 0  # as planned: fewer where the time allows no more
-    stopped: str | None = None
-
-
 def fit(
     model: keras.Model,
     training: Batches,
@@ -95,148 +89,221 @@ def fit(
     on_progress: Callable[[Progress], None] | None = None,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    on_history: Callable[[list[dict[str, Any]]], None] = lambda _: None,
 ) -> tuple[list[dict[str, Any]], str]:
     """Train `model` in place and leave it with its best weights.
 
     Those are of the epoch with the lowest validation loss, the start being epoch 0, drawn back
     towards the start as far as that lowers the loss further (WiSE-FT, arXiv 2109.01903).
-    After each epoch everything needed to go on is in `checkpoint`, so that the same call in a new
-    process gives what an undisturbed one would have given.
+    `on_history` is told of all rows: at the start, and after each epoch.
+    Every few seconds everything needed to go on is in `checkpoint`, so that the same call in a new
+    process gives what an undisturbed one would have given. What `on_progress` raises ends it; where
+    that is a `PausedError`, the very step is kept.
 
     Returns:
         (one row an epoch, why it ended: 'epochs', 'patience', 'budget', 'stopped' or 'diverged').
     """
-    paced = _compile(model, settings)
+    paced = compiled(model, settings)
     predict = backbones.compiled(model, _EVALUATION_BATCH)
-    variables, start = _variables(model, paced.optimizer), _values(model.trainable_variables)
-    state, best, mean = _restore(checkpoint, variables, model)
+    variables, start = (
+        _variables(model, _optimizer(model)),
+        checkpoints.values(model.trainable_variables),
+    )
+    kept = Checkpoint(checkpoint, variables, len(start))
+    state, best, mean = kept.restore()
     if not state.history:
         _judge(state, {"epoch": 0}, predict, validation)
-        state.best_loss, best = state.history[0]["val_loss"], _values(model.trainable_variables)
+        state.best_loss, best = state.history[0]["val_loss"], start
         state.epochs, mean = settings.epochs, best
-        _save(checkpoint, variables, state, best, mean)
+        kept.save(state, best, mean)
+    on_history(state.history)
     while state.stopped is None:
-        watch = _Watch(settings, state, training.steps, paced, on_progress, should_stop)
+        watch = _Watch(settings, state, training.steps, paced, kept, on_progress, should_stop)
         try:
             row = _one_epoch(model, training, watch)
         except TimeUpError:
             state.stopped = "stopped" if should_stop() else "budget"
             break
         _judge(state, row, predict, validation)
-        seconds, left = time.monotonic() - watch.started, settings.deadline - time.monotonic()
+        seconds, left = row["seconds"], settings.deadline - time.monotonic()
         state.epochs = pacing.affordable(settings.epochs, row["epoch"], seconds, left)
         if row["val_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = row["val_loss"], row["epoch"]
-            best = _values(model.trainable_variables)
+            best = checkpoints.values(model.trainable_variables)
         if settings.averaging:
-            mean = _averaged(mean, _values(model.trainable_variables))
+            mean = _averaged(mean, checkpoints.values(model.trainable_variables))
             row["mean_val_loss"] = _loss_of(mean, model, predict, validation)
             if row["mean_val_loss"] < state.best_loss:
                 state.best_loss, state.best_epoch = row["mean_val_loss"], row["epoch"]
                 best = mean
-        state.stopped = _reason_to_stop(state, row, settings, watch.out_of_time)
+        state.stopped = _reason_to_stop(state, row, settings, watch)
         if should_stop():
             state.stopped = "stopped"
-        _save(checkpoint, variables, state, best, mean)
+        kept.save(state, best, mean)
         if on_epoch:
             on_epoch(row)
+        on_history(state.history)
     drawn = [[(1 - s) * a + s * b for a, b in zip(start, best, strict=True)] for s in _SHARES]
     losses = [_loss_of(values, model, predict, validation) for values in drawn]
     _assign(model.trainable_variables, drawn[int(np.argmin(losses))])
     return state.history, state.stopped
 
 
-class _Watch(keras.callbacks.Callback):
-    """Sets the rates, reports each step, ends the epoch when time is up or the user says so."""
-
-    def __init__(
-        self,
-        settings: FitSettings,
-        state: _State,
-        steps: int,
-        paced: Paced,
-        on_progress: Callable[[Progress], None] | None,
-        should_stop: Callable[[], bool],
-    ) -> None:
-        super().__init__()
-        self._deadline, self._epochs = settings.deadline, state.epochs
-        self.epoch, self._steps, self.paced = len(state.history), steps, paced
-        self._on_progress, self._should_stop = on_progress, should_stop
-        self.started = time.monotonic()
-        self.out_of_time = False
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Set the rates of this step."""
-        step = (self.epoch - 1) * self._steps + batch
-        self.paced.slow_to(pacing.share(step, self._epochs * self._steps))
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Tell how far it is; end the epoch when the time is up."""
-        now = time.monotonic()
-        self.out_of_time = now >= self._deadline
-        if self.out_of_time or self._should_stop():
-            # Keras ends the epoch after this batch.
-            self.model.stop_training = True  # pyright: ignore[reportOptionalMemberAccess]
-        if self._on_progress:
-            done = batch + 1
-            a_step = (now - self.started) / done
-            left = (self._epochs - self.epoch) * self._steps + self._steps - done
-            seconds = min(left * a_step, max(0.0, self._deadline - now))
-            self._on_progress(Progress(self.epoch, self._epochs, done, self._steps, seconds))
-
-
-def _compile(model: keras.Model, settings: FitSettings) -> Paced:
-    paced = pacing.adamw(settings.rates, settings.default_rate, settings.weight_decay)
-    # XLA is about eight times slower on a CPU (measured with MobileNetV2).
-    jit_compile = "auto" if devices.has_accelerator() else False
+def compiled(model: keras.Model, settings: FitSettings) -> Paced:
+    """Give the model its loss and its optimizer, and return that with the rates of its parts."""
+    recipe = settings.recipe
+    paced = pacing.paced(
+        recipe.optimizer, settings.rates, settings.default_rate, settings.weight_decay
+    )
+    _price(model, recipe)
+    jit_compile = "auto" if devices.acceleration().xla else False
     model.compile(
-        optimizer=paced.optimizer,
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
-        metrics=[
+        optimizer=replicas.scaled(paced.optimizer, model),
+        loss=replicas.crossentropy(recipe.label_smoothing),
+        weighted_metrics=[
             keras.metrics.CategoricalAccuracy(name="accuracy"),
             keras.metrics.CategoricalCrossentropy(name="nll"),  # without the smoothing
         ],
         jit_compile=jit_compile,  # pyright: ignore[reportArgumentType]
     )
-    paced.optimizer.build(model.trainable_variables)
+    _optimizer(model).build(model.trainable_variables)
     return paced
 
 
+class _Watch(keras.callbacks.Callback):
+    """Sets the rates, reports each step, keeps one now and then.
+
+    It ends the epoch when time is up or the user says so.
+    """
+
+    def __init__(
+        self,
+        settings: FitSettings,
+        state: State,
+        steps: int,
+        paced: Paced,
+        kept: Checkpoint,
+        on_progress: Callable[[Progress], None] | None,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        super().__init__()
+        self._deadline, self._recipe = settings.deadline, settings.recipe
+        self._epochs = state.epochs
+        # Epochs of the warm-up hardly learn: they are no plateau.
+        slow = schedules.warm_up_steps(settings.epochs, settings.recipe)
+        self._losses = [row["val_loss"] for row in state.history[slow:]]
+        self.epoch, self.steps, self.paced = len(state.history), steps, paced
+        self._on_progress, self._should_stop = on_progress, should_stop
+        self.kept = kept
+        self.begun = kept.restore_step(self.epoch) or Within(self.epoch, 0, 0.0)
+        self._began = time.monotonic() - self.begun.seconds
+        self.out_of_time = False
+
+    @property
+    def seconds(self) -> float:
+        """What the epoch has taken so far, in all processes that worked on it."""
+        return time.monotonic() - self._began
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Take up the means over the steps that are done."""
+        if not self.begun.metrics:
+            return
+        model: Any = self.model
+        if len(self._metrics()) < len(self.begun.metrics):  # Keras makes them at the first step
+            answer = np.eye(1, int(model.output.shape[-1]), dtype=np.float32)
+            model.compute_metrics(None, answer, answer)
+        for variable, value in zip(self._metrics(), self.begun.metrics, strict=True):
+            variable.assign(value)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Set the rates of this step."""
+        step = (self.epoch - 1) * self.steps + self.begun.step + batch
+        steps = self._epochs * self.steps
+        self.paced.slow_to(schedules.share(step, steps, self._recipe, self._losses))
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
+        """Tell how far it is; end the epoch when the time is up."""
+        now, done = time.monotonic(), self.begun.step + batch + 1
+        self.out_of_time = now >= self._deadline
+        if self.out_of_time or self._should_stop():
+            # Keras ends the epoch after this batch.
+            self.model.stop_training = True  # pyright: ignore[reportOptionalMemberAccess]
+        if self.kept.due and done < self.steps:
+            self._keep(done)
+        if self._on_progress:
+            a_step = self.seconds / done
+            left = (self._epochs - self.epoch) * self.steps + self.steps - done
+            seconds = min(left * a_step, max(0.0, self._deadline - now))
+            try:
+                self._on_progress(Progress(self.epoch, self._epochs, done, self.steps, seconds))
+            except PausedError:
+                if done < self.steps:  # else it is raised again, when the epoch is whole
+                    self._keep(done)
+                    raise
+
+    def _keep(self, done: int) -> None:
+        metrics = tuple(checkpoints.values(self._metrics()))
+        self.kept.save_step(Within(self.epoch, done, self.seconds, metrics))
+
+    def _metrics(self) -> list[keras.Variable]:
+        return self.model.metrics_variables  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def _price(model: keras.Model, recipe: Recipe) -> None:
+    """Put a price on the trained kernels: L1, L2, or both (elastic net). It is not in the rows."""
+    if recipe.l1 or recipe.l2:
+        price = keras.regularizers.L1L2(recipe.l1, recipe.l2)
+        for variable in model.trainable_variables:
+            if "kernel" in variable.name:
+                variable.regularizer = price
+
+
+def _optimizer(model: keras.Model) -> keras.optimizers.Optimizer:
+    """Return what the model was compiled with: the parts' optimizer, or what scales their loss."""
+    return model.optimizer  # pyright: ignore[reportReturnType]
+
+
 def _one_epoch(model: keras.Model, training: Batches, watch: "_Watch") -> dict[str, Any]:
-    """Train for one epoch and return its row, without the validation."""
+    """Train for one epoch, or for the rest of it; return its row, without the validation."""
+    if watch.begun.row:
+        return watch.begun.row
     silent: Any = 0
-    data = training.epoch(watch.epoch)
+    data = replicas.shared(training.epoch(watch.epoch, watch.begun.step))
     result = model.fit(data, shuffle=False, verbose=silent, callbacks=[watch]).history
-    return {
+    row = {
         "epoch": watch.epoch,
         "loss": result["nll"][-1],
         "accuracy": result["accuracy"][-1],
         "learning_rate": watch.paced.fastest,
-        "seconds": time.monotonic() - watch.started,
+        "seconds": watch.seconds,
     }
+    if watch.kept.due:  # the validation may take long, too
+        watch.kept.save_step(Within(watch.epoch, watch.steps, watch.seconds, row=row))
+    return row
 
 
 def _judge(
-    state: _State,
+    state: State,
     row: dict[str, Any],
     predict: Callable[[np.ndarray], np.ndarray],
     validation: Validation,
 ) -> None:
-    """Add the validation loss and accuracy to the row, and the row to the history."""
-    accuracy, loss = _validated(predict, validation)
-    row.update(phase="fine_tuning", val_loss=loss, val_accuracy=accuracy)
+    """Add the validation losses and accuracy to the row, and the row to the history."""
+    accuracy, loss, plain = _validated(predict, validation)
+    row.update(phase="fine_tuning", val_loss=loss, val_accuracy=accuracy, plain_val_loss=plain)
     state.history.append(row)
 
 
 def _validated(
     predict: Callable[[np.ndarray], np.ndarray], validation: Validation
-) -> tuple[float, float]:
-    """Return (accuracy, negative log-likelihood in nats at the best temperature)."""
+) -> tuple[float, float, float]:
+    """Return (accuracy, negative log-likelihood in nats at the best temperature, and as it is)."""
     answers = backbones.answers(predict, validation.inputs, _EVALUATION_BATCH)
     # Smoothed labels leave a network too modest and overfitting too bold: that is put right at the
     # end by one number, so it should not decide which epoch is best.
     accuracy = float((answers.argmax(axis=1) == validation.labels).mean())
-    return accuracy, linear.calibrated(answers, validation.labels)[0]
+    plain = linear.loss(linear.logit(answers), validation.labels)
+    return accuracy, linear.calibrated(answers, validation.labels)[0], plain
 
 
 def _averaged(mean: list[np.ndarray], now: list[np.ndarray]) -> list[np.ndarray]:
@@ -251,7 +318,7 @@ def _loss_of(
     validation: Validation,
 ) -> float:
     """Return the validation loss of the model with other weights, and give it back its own."""
-    own = _values(model.trainable_variables)
+    own = checkpoints.values(model.trainable_variables)
     _assign(model.trainable_variables, values)
     loss = _validated(predict, validation)[1]
     _assign(model.trainable_variables, own)
@@ -259,17 +326,19 @@ def _loss_of(
 
 
 def _reason_to_stop(
-    state: _State, row: dict[str, Any], settings: FitSettings, out_of_time: bool
+    state: State, row: dict[str, Any], settings: FitSettings, watch: _Watch
 ) -> str | None:
-    if not math.isfinite(row["loss"]) or not math.isfinite(row["val_loss"]):
+    classes = int(watch.model.output_shape[-1])  # pyright: ignore[reportOptionalMemberAccess]
+    if diagnosis.stop_reason(state.history, classes):
         return "diverged"
-    if out_of_time or time.monotonic() >= settings.deadline:
+    if watch.out_of_time or time.monotonic() >= settings.deadline:
         return "budget"
     if row["epoch"] >= state.epochs:
         return "epochs" if state.epochs == settings.epochs else "budget"
     # Small data sets have many short epochs: the first ones hardly learn.
-    since = max(state.best_epoch, round(pacing.WARM_UP * settings.epochs))
-    return "patience" if row["epoch"] - since >= settings.patience else None
+    since = max(state.best_epoch, round(settings.recipe.warm_up * settings.epochs))
+    impatient = settings.recipe.early_stopping and row["epoch"] - since >= settings.patience
+    return "patience" if impatient else None
 
 
 def _variables(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
@@ -278,46 +347,6 @@ def _variables(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> lis
     return [*model.trainable_variables, *seeds, *optimizer.variables]
 
 
-def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
-    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-
-
 def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
-
-
-def _save(
-    checkpoint: Path,
-    variables: list[keras.Variable],
-    state: _State,
-    best: list[np.ndarray],
-    mean: list[np.ndarray],
-) -> None:
-    """Write one file, whole or not at all."""
-    arrays = {f"now{i}": value for i, value in enumerate(_values(variables))}
-    arrays |= {f"best{i}": value for i, value in enumerate(best)}
-    arrays |= {f"mean{i}": value for i, value in enumerate(mean)}
-    arrays["state"] = np.frombuffer(json.dumps(vars(state)).encode(), np.uint8)
-    with store.replacing(_file(checkpoint)) as partial:
-        np.savez(partial, allow_pickle=False, **arrays)
-
-
-def _restore(
-    checkpoint: Path, variables: list[keras.Variable], model: keras.Model
-) -> tuple[_State, list[np.ndarray], list[np.ndarray]]:
-    """Return the kept state, best and mean weights; a new state where there is no checkpoint."""
-    try:
-        with np.load(_file(checkpoint), allow_pickle=False) as kept:
-            state = _State(**json.loads(kept["state"].tobytes()))
-            for i, variable in enumerate(variables):
-                variable.assign(kept[f"now{i}"])
-            trained = range(len(model.trainable_variables))
-            best, mean = ([kept[f"{name}{i}"] for i in trained] for name in ("best", "mean"))
-            return state, best, mean
-    except FileNotFoundError:
-        return _State(), [], []
-
-
-def _file(checkpoint: Path) -> Path:
-    return checkpoint / "fine_tuning.npz"

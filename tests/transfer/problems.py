@@ -2,7 +2,8 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from transfer import backbones, catalog, features, runtimes, weights
+from transfer import backbones, catalog, features, runtimes, store, weights
 from transfer.backbones import Backbone
 from transfer.builtin import network as builtin_network
 from transfer.config import RunConfig
@@ -27,6 +28,15 @@ SIZE = 64
 QUICK_PARAMETERS = 6_000_000  # networks with more are for the slow tests
 # One of each kind of graph: residual, plain, with two branches handed on, without BatchNorm.
 QUICK = ("builtin", "MobileNetV2", "ResNet50", "VGG16", "ConvNeXtTiny", "NASNetMobile")
+
+
+@contextmanager
+def one_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep features between the tests of a file: for a fixture of the file."""
+    home = tmp_path_factory.mktemp("features")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "home", lambda: home)
+        yield
 
 
 def build(name: str, size: int) -> keras.Model:
@@ -171,7 +181,8 @@ def task(
     )
 
 
-_OF_THE_CONFIG = {"epochs", "seed", "batch_size", "learning_rate", "dropout", "patience", "budget"}
+_OF_THE_CONFIG = {"epochs", "seed", "batch_size", "learning_rate", "dropout", "patience", "budget",
+                  "changes", "horizontal_flip"}  # fmt: skip
 
 
 def compute_with_keras(patch: pytest.MonkeyPatch) -> None:

@@ -148,7 +148,7 @@ def test_many_pictures_are_sampled_by_class(backbone, index, monkeypatch):
 def test_copies_do_not_make_classes_without_a_sense_seem_known(backbone, tmp_path):
     index = problems.confused(problems.dataset(tmp_path, per_class=12), 1.0)
     index = dataclasses.replace(index, pictures=index.pictures * 3)
-    found = _measured(backbone, index, Split(tuple(range(72)), (), ()))
+    found = _measured(backbone, index, Split(tuple(range(72)), (), (), groups=(*range(24),) * 3))
     assert all(score.accuracy < 0.8 for score in found.advice.evidence.profile)
 
 

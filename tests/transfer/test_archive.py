@@ -101,7 +101,7 @@ def test_a_folder_is_read_where_it_lies(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", RUBBISH, b"\x89PNG\r\n\x1a\n" + RUBBISH])
+@pytest.mark.parametrize("data", [b"no archive", RUBBISH, b"\x89PNG\r\n\x1a\n" + RUBBISH])
 def test_other_files_are_no_archives(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.zip").write_bytes(data)
     with pytest.raises(ArchiveError, match="neither a zip nor a tar"):
@@ -329,9 +329,107 @@ def test_what_is_skipped_counts_in_a_compressed_tar(tmp_path: Path) -> None:
 
 def test_a_cut_zip_is_damaged(tmp_path: Path) -> None:
     source = make_zip(tmp_path / "x.zip", ENTRIES)
-    source.write_bytes(source.read_bytes()[:-40])
+    source.write_bytes(source.read_bytes()[:20])
     with pytest.raises(ArchiveError, match=r"'x\.zip' is damaged .*cut short"):
         unpack(source, tmp_path / "out", LIMITS)
+
+
+class _Pipe(io.RawIOBase):
+    """Goes forward only, so that a zip must put the sizes behind each file."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes, /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.data += data
+        return len(data)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_zip_cut_anywhere_gives_what_is_whole(tmp_path: Path, method: int) -> None:
+    entries = {f"c/{i}.jpg": random.Random(i).randbytes(900) + bytes(900) for i in range(5)}
+    whole = make_zip(tmp_path / "whole.zip", entries, method).read_bytes()
+    for size in range(1, whole.index(b"PK\x01\x02"), 101):
+        source = tmp_path / "x.zip"
+        source.write_bytes(whole[:size])
+        try:
+            upload = unpack(source, tmp_path / f"out{size}", LIMITS)
+        except ArchiveError:
+            assert size < whole.index(b"PK\x03\x04", 1)
+            continue
+        found = contents(upload)
+        assert found == {name: entries[name] for name in list(entries)[: len(found)]}
+        assert len(found) >= whole[: size + 1].count(b"PK\x03\x04") - 1
+        assert "cut short" in upload.notes[0]
+
+
+def test_a_cut_zip_of_unknown_sizes_gives_what_is_whole(tmp_path: Path) -> None:
+    """As Macs and web servers write them; what is passed over must be read over."""
+    pipe, rng = _Pipe(), random.Random(3)
+    entries = {f"c/{i}.jpg": rng.randbytes(70_000) + bytes(70_000) for i in range(4)}
+    extra = {
+        "__MACOSX/._x": RUBBISH,
+        "../slip.jpg": RUBBISH,
+        "c/": b"",
+        "c/more.zip": b"PK\x03\x04",
+    }
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as made:  # pyright: ignore
+        for name, data in {**extra, **entries, "c/last.jpg": RUBBISH}.items():
+            made.writestr(name, data)
+    (tmp_path / "x").write_bytes(pipe.data[: pipe.data.index(b"PK\x01\x02") - 100])
+    upload = unpack(tmp_path / "x", tmp_path / "out", LIMITS)
+    assert contents(upload) == entries
+    assert set(reasons(upload)) == {"../slip.jpg", "c/more.zip"}
+
+
+def test_a_wrong_sum_in_a_cut_zip_takes_that_file_only(tmp_path: Path) -> None:
+    source = make_zip(tmp_path / "x", {"a.jpg": b"1", "b.jpg": RUBBISH, "c.jpg": b"3"}, 0)
+    data = bytearray(source.read_bytes())
+    data[1000] ^= 1
+    source.write_bytes(data[: data.index(b"PK\x01\x02")])
+    upload = unpack(source, tmp_path / "out", LIMITS)
+    assert contents(upload) == {"a.jpg": b"1", "c.jpg": b"3"}
+    assert reasons(upload)["b.jpg"].startswith("its part of the archive is damaged (")
+
+
+@pytest.mark.parametrize("make", [make_zip, lambda p, e: make_tar(p, e, "w:gz")])
+def test_many_small_bombs_are_a_bomb(tmp_path: Path, make: Maker) -> None:
+    entries = {"c/a.jpg": RUBBISH, **{f"c/{i}.bmp": bytes(1024**2) for i in range(30)}}
+    source = make(tmp_path / "x", entries)
+    upload = unpack(source, tmp_path / "out", Limits(swollen_bytes=8 * 1024**2))
+    assert contents(upload)["c/a.jpg"] == RUBBISH
+    assert len(upload.files) <= 9
+    told = " ".join([*reasons(upload).values(), *upload.notes])
+    assert "hundreds of times its size" in told
+
+
+def test_a_folder_that_may_not_be_read_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "set" / "cat").mkdir(parents=True)
+    (tmp_path / "set" / "a.jpg").write_bytes(b"1")
+    inside = Path.iterdir
+
+    def refuse(path: Path) -> object:
+        if path.name == "cat":
+            raise PermissionError(13, "Permission denied", str(path))
+        return inside(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    upload = unpack(tmp_path / "set", tmp_path / "out", LIMITS)
+    assert contents(upload) == {"a.jpg": b"1"}
+    assert reasons(upload) == {"cat": "it cannot be read (permission denied)"}
+
+
+def test_empty_folders_are_told_once(tmp_path: Path) -> None:
+    for name in ("a", "b/c/d", "e", ".git"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+    (tmp_path / "set" / "e" / "x.jpg").write_bytes(b"1")
+    upload = unpack(tmp_path / "set", tmp_path / "out", LIMITS)
+    assert upload.notes[-1] == "2 folders are empty ('a', 'b'). Add pictures, or leave them out."
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from transfer.augmentation import Augmentation
 from transfer.backbones import Backbone, Halves
 from transfer.batches import TrainingBatches
 from transfer.boundary import BoundaryBatches, Lower
+from transfer.changes import Changes
 from transfer.dataset.index import ImageIndex
 from transfer.linear import LinearHead
 from transfer.runtimes import graphs
@@ -43,10 +44,15 @@ def lower(parts) -> Lower:
     return Lower(KerasExtractor(graphs.eager(parts.lower)), shape)  # pyright: ignore[reportArgumentType]
 
 
-def _source(index: ImageIndex, seed: int = 0, batch: int = BATCH) -> TrainingBatches:
+def _source(
+    index: ImageIndex,
+    seed: int = 0,
+    batch: int = BATCH,
+    augmentation: Augmentation = Augmentation(),  # noqa: B008
+) -> TrainingBatches:
     paths = [index.path(one) for one in index.pictures]
     labels = np.array([int(one.label[-1]) for one in index.pictures])
-    return TrainingBatches(paths, labels, 2, SIZE, batch, seed, Augmentation())
+    return TrainingBatches(paths, labels, 2, SIZE, batch, seed, augmentation)
 
 
 def _listed(data) -> tuple[np.ndarray, np.ndarray]:
@@ -129,6 +135,61 @@ class TestEpochs:
         assert sum(f"{tmp_path}/view-" in line for line in maps) == 2
 
 
+class TestMixing:
+    """Pictures are mixed before the lower part, and a view has labels of its own."""
+
+    @pytest.fixture(params=[Changes(mixup=1.0), Changes(cutmix=1.0)], ids=["mixup", "cutmix"])
+    def source(self, index, request) -> TrainingBatches:
+        return _source(index, augmentation=Augmentation("none", changes=request.param))
+
+    def test_an_epoch_has_the_answers_to_mixed_pictures_and_their_labels(
+        self, source, parts, lower, tmp_path
+    ):
+        cached = BoundaryBatches(source, lower, 2, tmp_path)
+        pixels, shown = {}, [source.view_labels(view) for view in (0, 1)]
+        for view in (0, 1):
+            made = np.concatenate(list(source.in_order(view).as_numpy_iterator()))
+            pixels[view] = made[np.argsort(source.view_order(view))]
+        said = [_answers(parts.lower, pixels[view]) for view in (0, 1)]
+        for number in (1, 2, 4):
+            order = source.order(number)
+            tensors, targets = _listed(cached.epoch(number))
+            near = [np.abs(tensors - one[order]).max(axis=(1, 2, 3)) < 0.02 for one in said]
+            assert (near[0] ^ near[1]).all(), "each is a view of its own picture"
+            if number <= 2:
+                assert near[number - 1].all()
+            for row, position in enumerate(order):
+                partners, shares = shown[int(near[1][row])]
+                own, other = source.targets(np.array([position, partners[position]]))
+                share = shares[position]
+                np.testing.assert_allclose(
+                    targets[row], share * own + (1 - share) * other, atol=1e-6
+                )
+
+    def test_mixing_what_the_lower_part_says_would_be_something_else(
+        self, source, parts, lower, tmp_path
+    ):
+        """So it is not done: the upper part would learn from what no picture gives."""
+        plain = _answers(parts.lower, _plain(source))
+        partners, shares = source.view_labels(0)
+        share = shares[:, None, None, None]
+        blended = share * plain + (1 - share) * plain[partners]
+        tensors, _ = _listed(BoundaryBatches(source, lower, 1, tmp_path).epoch(1))
+        kept = tensors[np.argsort(source.order(1))]
+        assert np.abs(kept - blended).max() > 0.1
+
+    def test_a_killed_training_goes_on_with_the_same_labels(self, source, lower, tmp_path):
+        before = _listed(BoundaryBatches(source, lower, 2, tmp_path).epoch(3))
+        (tmp_path / "view-1.npy").unlink()
+        again = _listed(BoundaryBatches(source, lower, 2, tmp_path).epoch(3))
+        for mine, theirs in zip(again, before, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+
+
+def _plain(source: TrainingBatches) -> np.ndarray:
+    return np.asarray(source._kept)
+
+
 class TestGoingOn:
     def test_half_of_the_views_lost_changes_nothing(self, index, lower, tmp_path):
         cached = BoundaryBatches(_source(index), lower, 3, tmp_path)
@@ -143,6 +204,37 @@ class TestGoingOn:
             mine = _listed(again.epoch(number))
             np.testing.assert_array_equal(mine[0], tensors)
             np.testing.assert_array_equal(mine[1], targets)
+
+    @pytest.mark.parametrize("start", [1, 2])
+    def test_the_rest_of_an_epoch_is_that_of_the_whole_one(self, index, lower, tmp_path, start):
+        cached = BoundaryBatches(_source(index), lower, 1, tmp_path)
+        for number in (1, 2):
+            whole, rest = _listed(cached.epoch(number)), _listed(cached.epoch(number, start))
+            for mine, theirs in zip(whole, rest, strict=True):
+                np.testing.assert_array_equal(mine[start * BATCH :], theirs)
+
+    @pytest.mark.parametrize("damage", [False, True])
+    def test_a_view_that_was_broken_off_is_made_from_there(
+        self, index, lower, tmp_path, monkeypatch, damage
+    ):
+        monkeypatch.setattr(boundary, "_SAVE_EVERY", 0.0)
+        expected = _listed(BoundaryBatches(_source(index), lower, 1, tmp_path / "one").epoch(1))
+
+        def die(done: int) -> None:
+            if done > BATCH:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            BoundaryBatches(_source(index), lower, 1, tmp_path / "two", die).epoch(1)
+        (partial,) = (tmp_path / "two").glob(".*.partial")
+        if damage:
+            partial.write_bytes(partial.read_bytes()[:200])
+        seen: list[int] = []
+        again = BoundaryBatches(_source(index), lower, 1, tmp_path / "two", seen.append)
+        for mine, theirs in zip(expected, _listed(again.epoch(1)), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        assert seen == ([BATCH, 2 * BATCH, COUNT] if damage else [COUNT])
+        assert [path.name for path in (tmp_path / "two").iterdir()] == ["view-0.npy"]
 
     def test_a_later_epoch_asked_first_is_the_same(self, index, lower, tmp_path):
         one = BoundaryBatches(_source(index), lower, 2, tmp_path / "one")

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.transfer import problems
 from transfer import backbones, export, pooling, prediction
@@ -34,3 +35,14 @@ def test_a_fine_tuned_model_gives_the_same_answers_elsewhere(fine_tuned, sample_
     expected = prediction.predict_files(fine_tuned, pictures)
     assert np.abs(answers - expected).max() <= export.TOLERANCE
     assert len({tuple(row.round(3)) for row in answers}) > 1
+
+
+@pytest.mark.parametrize("size", [32, 64, 150])  # two that grow and one that shrinks
+def test_pixels_and_bytes_of_a_picture_get_the_same_answer(fine_tuned, tmp_path, size):
+    pixels = np.random.default_rng(size).integers(0, 256, (size, size, 3), np.uint8)
+    tf.io.write_file(str(tmp_path / "one.png"), tf.io.encode_png(pixels))
+    export._write(fine_tuned, tmp_path / "model")
+    serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_pixels"]
+    received = serve(images=tf.cast(pixels[None], tf.float32))["probabilities"].numpy()
+    expected = prediction.predict_files(fine_tuned, [tmp_path / "one.png"])
+    np.testing.assert_allclose(received, expected, atol=1e-6)

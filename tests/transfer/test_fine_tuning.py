@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,14 @@ import numpy as np
 import pytest
 
 from tests.transfer import problems
-from transfer import boundary, evaluation, linear, prediction, stages, store
+from transfer import boundary, evaluation, linear, prediction, stages
+from transfer.augmentation import Augmentation
 from transfer.backbones import Backbone
+from transfer.changes import Changes
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
 from transfer.prediction import Classifier
+from transfer.recipe import Recipe
 from transfer.strategies import Task, Trained, fine_tuning, finetune_few, finetune_many
 from transfer.strategies import plan as planning
 
@@ -31,10 +36,7 @@ def _runtime(monkeypatch) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_store(tmp_path_factory) -> Iterator[None]:
-    """Keep features between the tests of this file."""
-    home = tmp_path_factory.mktemp("features")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "home", lambda: home)
+    with problems.one_store(tmp_path_factory):
         yield
 
 
@@ -157,6 +159,34 @@ def test_it_learns(by_heart, policy):
     labels = by_heart.labels[list(by_heart.split.val)]
     answers = _answers(by_heart, trained, by_heart.split.val)
     assert evaluation.evaluate(answers, labels, ("a", "b")).loss < losses[0]
+
+
+def test_the_experts_choices_are_followed_and_nothing_of_them_is_in_the_model(by_heart, tmp_path):
+    recipe = Recipe(optimizer="diffgrad", schedule="constant", drop_connect=0.05, frozen_level=2)
+    config = dataclasses.replace(by_heart.config, recipe=recipe)
+    trained = finetune_few.train(dataclasses.replace(by_heart, config=config))
+    rates = [row["learning_rate"] for row in trained.history[2:]]
+    assert rates == pytest.approx([config.learning_rate] * len(rates))
+    # The level said goes before that of the policy: layers of the middle have learned too.
+    network = by_heart.backbone.network
+    many = planning.plan(network, 2)
+    few = planning.plan(network, finetune_few.POLICY.frozen_level)
+    between = network.operations[many.trained_from + 1 : few.trained_from + 1]
+    kernels = [one for one in between if isinstance(one, keras.layers.Conv2D)]
+    assert kernels
+    for one in kernels:
+        assert (_of(trained.model, one.name)[0] != one.get_weights()[0]).any()
+    trained.model.save(tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as inside:
+        graph = inside.read("config.json").decode().casefold()
+    assert not [
+        word for word in ("transfer>", "dropconnect", "dropout", "diffgrad") if word in graph
+    ]
+    again: Any = keras.saving.load_model(tmp_path / "model.keras")
+    pictures = np.random.default_rng(0).integers(0, 255, (3, 60, 60, 3)).astype(np.float32)
+    np.testing.assert_allclose(
+        again.predict(pictures, verbose=0), trained.model.predict(pictures, verbose=0), atol=1e-6
+    )
 
 
 @BOTH
@@ -291,3 +321,42 @@ def test_the_boundary_is_half_precision_of_the_lower_part(index, backbone, tmp_p
     assert kept["answers"].shape[1:] == tuple(chosen.cut.tensor.shape[1:])
     assert kept["answers"].dtype == np.float16
     assert len(kept["answers"]) == len(task.split.val)
+
+
+class TestChanges:
+    @BOTH
+    def test_what_the_user_says_goes_before_the_policys_level(
+        self, index, backbone, tmp_path, policy
+    ):
+        def settings(**given: Any) -> Augmentation | None:
+            return fine_tuning.augmentation_of(
+                _task(tmp_path / "t", index, backbone, **given), policy
+            )
+
+        usual = settings()
+        assert usual == Augmentation(policy.augmentation, mirror=True, turn=False)
+        shutil.rmtree(tmp_path / "t")
+        said = Changes(rotation=10, erasing=0.5)
+        found = settings(changes=said)
+        assert found == Augmentation(policy.augmentation, mirror=True, turn=False, changes=said)
+        assert found is not None
+        assert (found.amounts.rotation, found.amounts.erasing) == (10, 0.5)
+
+    def test_none_is_none_but_for_flips_that_the_user_wants(self, index, backbone, tmp_path):
+        still = _task(tmp_path / "1", index, backbone, changes=Changes("none"))
+        assert still.mirror
+        assert fine_tuning.augmentation_of(still, POLICIES[0]) is None
+        flipped = _task(
+            tmp_path / "2", index, backbone, changes=Changes("none"), horizontal_flip=True
+        )
+        assert fine_tuning.augmentation_of(flipped, POLICIES[0]) == Augmentation(
+            "light", changes=Changes("none")
+        )
+
+    def test_mixed_pictures_are_learned_with_mixed_labels(self, index, backbone, tmp_path):
+        """So that the loss cannot fall below what the mixing leaves open."""
+        said = Changes("none", mixup=2.0)
+        trained = finetune_few.train(_task(tmp_path, index, backbone, epochs=1, changes=said))
+        row = trained.history[-1]
+        assert math.isfinite(row["loss"])
+        assert row["loss"] > 0.2  # the labels' entropy: half of Beta(2, 2)'s mean of 0.5 nats

@@ -6,21 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from tests.transfer.test_runtimes import assert_same, expected, pictures
+from tests.transfer.test_runtimes import assert_same, expected, pictures, with_statistics
 from transfer import backbones, catalog
 from transfer.runtimes import graphs
 from transfer.runtimes.folding import folded
 
 SIZE = 32
-
-
-def _statistics(model: keras.Model) -> keras.Model:
-    """Give every normalization something to do."""
-    draw = np.random.default_rng(3)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.set_weights([draw.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
-    return model
 
 
 def _network(
@@ -35,7 +26,7 @@ def _network(
     )(values)  # fmt: skip
     values = keras.layers.BatchNormalization(**options)(convolved)
     values = keras.layers.ReLU(6.0)(values)
-    model = _statistics(keras.Model(inputs, [values, convolved] if tapped else values))
+    model = with_statistics(keras.Model(inputs, [values, convolved] if tapped else values))
     if nested:
         outer = keras.Input((SIZE, SIZE, 3))
         model = keras.Model(outer, keras.layers.GlobalAveragePooling2D()(model(outer)))
@@ -81,7 +72,7 @@ def test_every_depthwise_convolution_of_a_mobilenet_is_folded():
         weights=None,  # pyright: ignore[reportArgumentType]
     )
     spec = catalog.backbone("MobileNetV2:0.35")
-    backbone = backbones.Backbone(spec, SIZE, _statistics(network), None)  # pyright: ignore[reportArgumentType]
+    backbone = backbones.Backbone(spec, SIZE, with_statistics(network), None)  # pyright: ignore[reportArgumentType]
     model = backbones.vectors(backbone)
     assert len(folded(model)) == 5 * 17
     batch = pictures(3)

@@ -131,6 +131,8 @@ def test_resizing_is_what_the_model_does(size: int, shape: tuple[int, int]):
     resized = imaging.decode_and_resize(tf.constant(data), size).numpy()
     batch = tf.cast(pixels[None], tf.float32)
     by_model = keras.ops.round(imaging.resizer(size)(batch)).numpy()[0]
-    assert np.array_equal(resized.astype(np.float32), by_model)
+    difference = np.abs(resized - by_model)  # halves may be rounded up here and down there
+    assert difference.max() <= (1 if max(shape) <= size else 0)
+    assert (difference > 0).mean() < 0.005
     again = imaging.resizer(size)(tf.cast(resized[None], tf.float32)).numpy()[0]
     assert np.array_equal(again, resized.astype(np.float32))

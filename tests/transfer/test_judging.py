@@ -9,6 +9,7 @@ import pytest
 from tests.transfer import problems
 from transfer import evaluation, judging
 from transfer.judging import Candidate, Judged
+from transfer.prediction import Classifier
 from transfer.strategies import Trained
 
 CLASSES = ("a", "b")
@@ -134,7 +135,8 @@ def test_a_model_is_judged_by_its_own_answers(tmp_path):
     model.layers[-1].bias.assign([2.0, 0.0])
     told: list[tuple[int, int]] = []
     positions = tuple(range(9))
-    judged = judging.judge(model, index, positions, 48, lambda *done: told.append(done))
+    classifier = Classifier(model, index.classes, 48)
+    judged = judging.judge(classifier, index, positions, lambda *done: told.append(done))
     assert judged.report.overall.accuracy == pytest.approx(6 / 9)
     assert judged.report.overall.n == len(judged.right) == len(judged.answers) == 9
     assert judged.right.tolist() == [True] * 6 + [False] * 3

@@ -256,3 +256,19 @@ def test_unique_names() -> None:
 def test_very_many_equal_names() -> None:
     taken: dict[str, int] = {}
     assert len({names.unique("c/a.jpg", taken) for _ in range(50_000)}) == 50_000
+
+
+def test_loose_pictures_get_the_class_that_was_said():
+    paths = ["1.jpg", "notes.txt", "cat/1.jpg", "dog/2.jpg"]
+    found = layout.read(paths, loose="cat")
+    named = {file.position: (file.name, file.label) for file in found.files}
+    # One is called like that already: the other gets a number.
+    assert named == {0: ("cat/1 (2).jpg", "cat"), 2: ("cat/1.jpg", "cat"), 3: ("dog/2.jpg", "dog")}
+    assert {item.file for item in found.rejected} == {"notes.txt"}
+
+
+def test_a_class_for_loose_pictures_is_not_that_of_those_in_folders():
+    found = layout.read(["cat/1.jpg", "cat/2.jpg"], loose="dog")
+    assert {file.label for file in found.files} == {"cat"}
+    found = layout.read(["train/cat/1.jpg", "train/2.jpg", "3.jpg"], loose="dog")
+    assert [(file.label, file.split) for file in found.files] == [("cat", "train"), ("dog", None)]

@@ -1,35 +1,22 @@
-"""How fast each part learns: up, down by a cosine, and no longer than the time allows."""
+"""How fast each part of a network learns, whatever the optimizer, and for how long."""
 
-import itertools
 import math
 
 import pytest
 
-from transfer import pacing
+from transfer import pacing, toolbox
 
 
-@pytest.mark.parametrize("steps", [1, 2, 7, 20, 500])
-def test_it_rises_to_the_full_rate_and_falls_to_nothing(steps):
-    shares = [pacing.share(step, steps) for step in range(steps)]
-    peak = shares.index(1.0)
-    assert peak <= max(1, round(pacing.WARM_UP * steps))
-    assert all(0 < one <= 1 for one in shares)
-    assert all(one <= other for one, other in itertools.pairwise(shares[: peak + 1]))
-    assert all(one >= other for one, other in itertools.pairwise(shares[peak:]))
-    assert steps < 20 or shares[-1] < 0.05
-
-
-def test_steps_beyond_the_last_learn_nothing():
-    assert pacing.share(30, 20) == pytest.approx(0.0)
-
-
-def test_each_part_has_its_own_full_rate():
-    paced = pacing.adamw({"head/.*": 1e-3, "top/.*": 1e-4}, 1e-5, 0.0)
+@pytest.mark.parametrize("name", ["adamw", "momentum"])
+def test_each_part_has_its_own_full_rate(name):
+    paced = pacing.paced(name, {"head/.*": 1e-3, "top/.*": 1e-4}, 1e-5, 0.0)
+    scale = toolbox.optimizer(name).rate_scale
     for share in (1.0, 0.25):
         paced.slow_to(share)
         now = sorted(float(part.learning_rate) for part, _ in paced.full)  # pyright: ignore[reportArgumentType]
-        assert now == pytest.approx([1e-5 * share, 1e-4 * share, 1e-3 * share])
-        assert paced.fastest == pytest.approx(1e-3 * share)
+        full = [1e-5 * share, 1e-4 * share, 1e-3 * share]
+        assert now == pytest.approx([scale * one for one in full])
+        assert paced.fastest == pytest.approx(1e-3 * share)  # as it was set, not as it is scaled
 
 
 def test_without_a_limit_the_plan_stands():

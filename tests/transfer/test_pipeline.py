@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.transfer import problems
-from transfer import advice, judging, pipeline, prediction
+from tests.transfer import outcomes, problems
+from transfer import advice, devices, extending, judging, pipeline, prediction
 from transfer.config import RunConfig
 from transfer.dataset import library
-from transfer.errors import StoppedError
+from transfer.errors import PausedError, SettingsError, StoppedError
 from transfer.runs import Run
 from transfer.strategies import REGISTRY
 
@@ -186,6 +186,47 @@ class TestAll:
         _check_parts(result, run)
 
 
+def test_epochs_are_added_from_where_the_earlier_run_ended(start, tmp_path):
+    earlier = start("finetune_few", horizontal_flip=False, quarter_turns=False)
+    before = pipeline.run(earlier)
+    kept = outcomes.contents(earlier.folder)
+    run = Run(tmp_path / "more")
+    extending.prepare(earlier, run, 2)
+    extending.prepare(earlier, run, 2)  # the same again changes nothing
+    result = pipeline.run(run)
+    assert outcomes.contents(earlier.folder) == kept
+    assert run.read("split") == earlier.read("split")
+    rows = [row for row in run.read("history") or [] if row["phase"] == "fine_tuning"]
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    # It begins with the model that shipped, and never ends worse.
+    began = before["candidates"]["finetune_few"]["loss"]
+    assert rows[0]["val_loss"] == pytest.approx(began, abs=2e-3)
+    assert result["candidates"]["finetune_few"]["loss"] <= began + 2e-3
+    assert rows[1]["learning_rate"] <= earlier.config().learning_rate * extending.LOWER * 1.01
+    assert not run.start_path.exists()
+    extending.prepare(earlier, run, 2)
+    with pytest.raises(SettingsError, match="epochs was 2 and is 3"):
+        extending.prepare(earlier, run, 3)
+
+
+def test_a_paused_run_ends_as_an_undisturbed_one(start, tmp_path):
+    devices.deterministic()
+    settings = {"epochs": 2, "horizontal_flip": False, "quarter_turns": False}
+    whole, run = (start("finetune_few", name, **settings) for name in ("whole", "paused"))
+    pipeline.run(whole)
+
+    def pause(phase: str, done: float, *_: object) -> None:
+        if phase == "fine_tuning" and done in (1, 6):
+            run.request_pause()
+
+    with pytest.raises(PausedError):
+        pipeline.run(run, pause)
+    assert not run.finished
+    run.clear_pause()
+    pipeline.run(run)
+    assert outcomes.difference(run.folder, whole.folder) <= 1e-6
+
+
 def test_a_budget_is_kept_within_a_margin(start):
     """A training that would take hours ends with the time; graphs and the test are on top."""
     run = start("finetune_few", epochs=1000, patience=1000, budget=15.0)
@@ -234,13 +275,13 @@ def test_what_the_user_says_of_mirrors_and_turns_goes_before_the_measurement(sta
     import transfer.strategies.fine_tuning as fine_tuning
 
     used: list[tuple[bool, bool]] = []
-    real = fine_tuning.Augmentation
+    real = fine_tuning.augmentation.chosen
 
-    def spied(**settings: Any) -> Any:
-        used.append((settings["mirror"], settings["turn"]))
-        return real(**settings)
+    def spied(policy: Any, changes: Any, mirror: bool, turn: bool) -> Any:
+        used.append((mirror, turn))
+        return real(policy, changes, mirror, turn)
 
-    monkeypatch.setattr(fine_tuning, "Augmentation", spied)
+    monkeypatch.setattr(fine_tuning.augmentation, "chosen", spied)
     pipeline.run(start("finetune_few", "measured"))
     pipeline.run(start("finetune_few", "said", horizontal_flip=False, quarter_turns=True))
     kept = Run(start("finetune_few", "measured").folder).read("advice")

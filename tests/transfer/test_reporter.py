@@ -1,10 +1,15 @@
 """The time left that a run announces: nothing of what is still to come is forgotten."""
 
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from transfer import reporter
+from transfer import reporter, runs
 from transfer.config import RunConfig
-from transfer.errors import StoppedError
+from transfer.errors import PausedError, StoppedError
 from transfer.linear import SearchStep
 from transfer.reporter import Reporter
 from transfer.runs import Run
@@ -40,6 +45,15 @@ def run(tmp_path) -> Run:
 PLAN = {"features": 100, "train": 80, "validation": 20, "test": 20, "export": 40}
 
 
+def _half_looked_at(work: Reporter, clock: Any) -> Callable[[int, int], None]:
+    """Look at 50 of 100 pictures in 10 seconds; return the counter."""
+    count = work.counter("features")
+    count(0, 100)
+    clock.now += 10
+    count(50, 100)
+    return count
+
+
 def _left(run: Run) -> float | None:
     return run.status_now().get("seconds_left")
 
@@ -53,10 +67,8 @@ def test_it_counts_what_comes_after(run, clock):
     work = Reporter(run)
     work.plan(PLAN)
     work.expect(0, 1)
-    count = work.counter("features")
-    count(0, 100)
-    clock.now += 10
-    count(50, 100)  # 0.2 s a picture: 10 s here, 80 pictures later, and the fixed parts
+    _half_looked_at(work, clock)
+    # 0.2 s a picture: 10 s here, 80 pictures later, and the fixed parts
     assert _left(run) == pytest.approx(10 + 0.2 * 80 + 3 + 5 + 2 + 20)
 
 
@@ -76,15 +88,42 @@ def test_retraining_is_ahead_until_it_has_begun(run, clock):
     assert _left(run) == pytest.approx(0.2 * (tuning + 20 + 40) + 15 + 2 + 20)
 
 
+@pytest.mark.parametrize(("later", "left"), [(50.0, 68.0), (math.inf, 110.0), (1000.0, 110.0)])
+def test_what_comes_after_these_counts_too_within_the_budget(run, clock, later, left):
+    work = Reporter(run)
+    work.plan({"features": 100, "validation": 0})
+    work.expect(0, 1, later=later)
+    work.deadline = clock.now + 100
+    _half_looked_at(work, clock)
+    assert _left(run) == pytest.approx(left)
+
+
+def test_a_second_retraining_begins_at_its_own_first_step(run, clock):
+    work = Reporter(run)
+    work.plan(PLAN)
+    for _ in range(2):
+        work.expect(1, 1, later=0.0)
+        work.viewing(1, 80)
+        assert run.status_now()["done"] == 0
+        clock.now += 10
+        work.training(Progress(epoch=4, epochs=4, step=9, steps=9, seconds_left=0.0))
+        work.counter("test")(20, 20)
+
+
+def test_it_is_unknown_where_what_comes_after_is(run, clock):
+    work = Reporter(run)
+    work.plan(PLAN)
+    work.expect(0, 1, later=math.inf)
+    _half_looked_at(work, clock)
+    assert _left(run) is None
+
+
 def test_it_is_never_more_than_the_budget(run, clock):
     work = Reporter(run)
     work.plan(PLAN)
     work.expect(2, 4)
     work.deadline = clock.now + 100
-    count = work.counter("features")
-    count(0, 100)
-    clock.now += 10
-    count(50, 100)
+    _half_looked_at(work, clock)
     assert _left(run) == pytest.approx(90 + 20)  # the export comes after it
 
 
@@ -113,6 +152,35 @@ def test_a_wish_to_stop_ends_the_work_only_while_there_is_nothing_to_keep(run, c
     work.say("fine_tuning", 1, 10, "Training")
     assert work.stop_wanted()
     assert run.status_now()["phase"] == "fine_tuning"
+
+
+def test_a_wish_to_pause_ends_the_work_at_any_time(run, clock):
+    work = Reporter(run)
+    run.request_pause()
+    with pytest.raises(PausedError, match="goes on where it was"):
+        work.say("features", 1, 10, "Looking")
+    work.something_to_keep = True
+    with pytest.raises(PausedError):
+        work.training(Progress(2, 20, 3, 10, 44.0))
+    run.clear_pause()
+    work.training(Progress(2, 20, 3, 10, 44.0))
+
+
+@pytest.mark.parametrize("jump", [-1e9, 1e9])
+def test_a_clock_that_jumps_changes_no_time_left(run, clock, monkeypatch, jump):
+    work = Reporter(run)
+    work.plan(PLAN)
+    work.expect(0, 1)
+    count = _half_looked_at(work, clock)
+    before, now = _left(run), time.time()
+    monkeypatch.setattr(runs.time, "time", lambda: now + jump)
+    count(50, 100)
+    clock.now += 1
+    count(55, 100)
+    after = _left(run)
+    assert before is not None
+    assert after is not None
+    assert 0 < after < before
 
 
 def test_what_is_trained_is_named_where_there_are_several(run, clock):

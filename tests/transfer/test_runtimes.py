@@ -28,6 +28,15 @@ def pictures(count: int, size: int = SIZE) -> np.ndarray:
     return coarse.repeat(8, axis=1).repeat(8, axis=2)
 
 
+def with_statistics(model: keras.Model) -> keras.Model:
+    """Give every normalization something to do."""
+    draw = np.random.default_rng(2)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([draw.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return model
+
+
 @pytest.fixture(scope="module")
 def network() -> keras.Model:
     """A small network with two outputs: a pooled one and a feature map."""
@@ -38,12 +47,8 @@ def network() -> keras.Model:
         values = keras.layers.Conv2D(channels, 3, strides=2, padding="same")(values)
         values = keras.layers.BatchNormalization()(values)
         values = keras.layers.Activation("swish")(values)
-    model = keras.Model(inputs, [keras.layers.GlobalAveragePooling2D()(values), values])
-    draw = np.random.default_rng(2)
-    for layer in model.layers:  # statistics that change something when they are folded
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.set_weights([draw.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
-    return model
+    pooled = keras.layers.GlobalAveragePooling2D()(values)
+    return with_statistics(keras.Model(inputs, [pooled, values]))
 
 
 def expected(model: keras.Model, batch: np.ndarray) -> Outputs:

@@ -92,6 +92,19 @@ def test_the_model_says_what_the_features_say_and_never_saw_the_validation(task,
     assert np.abs(again - wrong).max() > 1e-3
 
 
+@pytest.mark.parametrize("name", ["linear_top", "linear_stages"])
+def test_what_answered_before_the_refitting_answers_with_the_new_head(task, name):
+    trained = REGISTRY[name](task)
+    paths = task.paths(task.split.val)
+    judge = Classifier(trained.model, task.index.classes, SIZE)
+    before = prediction.probabilities(judge, paths)
+    assert trained.refit is not None
+    assert trained.refit() is trained.model
+    after = prediction.probabilities(judge, paths)
+    assert np.abs(after - before).max() > 1e-3
+    np.testing.assert_allclose(after, _answers(task, trained.model, task.split.val), atol=1e-6)
+
+
 def _with_labels(task: Task, labels: np.ndarray) -> Task:
     return dataclasses.replace(task, labels=labels)
 
@@ -104,6 +117,12 @@ def test_the_top_reads_the_last_stage_alone(task):
 
 
 class TestStages:
+    def test_it_tells_of_each_block(self, task):
+        told: list[tuple[int, int]] = []
+        linear_stages.train(dataclasses.replace(task, on_block=lambda *done: told.append(done)))
+        n = len(task.features.blocks)
+        assert told == [(i, n) for i in range(n)]
+
     def test_several_are_read_and_named(self, task):
         trained = linear_stages.train(task)
         (event,) = _events(task.run.folder, "stages")
@@ -190,7 +209,8 @@ def test_copies_are_left_out_together(tmp_path, backbone):
     index = problems.confused(problems.dataset(tmp_path / "pictures", per_class=10), 1.0)
     index = dataclasses.replace(index, pictures=index.pictures * 3)
     everything = tuple(range(60))
-    task = problems.task(tmp_path / "run", index, backbone, parts=Split(everything, everything, ()))
+    parts = Split(everything, everything, (), groups=(*range(20),) * 3)
+    task = problems.task(tmp_path / "run", index, backbone, parts=parts)
     found = heads.probe(task, pooling.top(task.features.blocks))
     right = found.held_out.argmax(axis=1) == task.labels
     assert right.mean() < 0.8

@@ -10,11 +10,23 @@ import pytest
 import tensorflow as tf
 
 from tests.transfer import problems
-from transfer import backbones, batches, linear, pacing, pooling, stages, training
+from transfer import (
+    backbones,
+    batches,
+    checkpoints,
+    devices,
+    linear,
+    pooling,
+    schedules,
+    stages,
+    training,
+)
 from transfer.augmentation import Augmentation
 from transfer.backbones import Backbone, Halves
 from transfer.batches import TrainingBatches
+from transfer.errors import PausedError
 from transfer.linear import LinearHead
+from transfer.recipe import Recipe
 from transfer.training import FitSettings, Progress, Validation
 
 SIZE = 32
@@ -36,6 +48,7 @@ def _settings(**changes: Any) -> FitSettings:
         "rates": {"head/.*": 1e-3},
         "default_rate": 1e-4,
         "weight_decay": 1e-3,
+        "recipe": Recipe(label_smoothing=0.0),
     }
     return FitSettings(**{**given, **changes})
 
@@ -55,6 +68,20 @@ def _halves(backbone: Backbone, dropout: float = 0.2) -> Halves:
 
 def _model(dropout: float = 0.2) -> keras.Model:
     return _halves(problems.builtin(SIZE), dropout).whole
+
+
+def _small() -> keras.Model:
+    """Return a network that is compiled at once, with dropout: all that is drawn is in it."""
+    pictures = keras.Input((SIZE, SIZE, 3))
+    values: Any = keras.layers.Rescaling(1 / 255)(pictures)
+    values = keras.layers.Flatten()(keras.layers.AveragePooling2D(8)(values))
+    values = keras.layers.Dropout(0.3, seed=1)(_dense(values, 8, "relu", "hidden"))
+    return keras.Model(pictures, _dense(values, 2, "softmax", "head"))
+
+
+def _dense(values: Any, units: int, activation: str, name: str) -> Any:
+    kernel: Any = keras.initializers.HeNormal(units)
+    return keras.layers.Dense(units, activation, kernel_initializer=kernel, name=name)(values)
 
 
 def _batches(files, seed: int = 0, augmentation: Augmentation | None = None) -> TrainingBatches:
@@ -128,8 +155,8 @@ class _Through:
     def __init__(self, source: TrainingBatches, parts: Halves) -> None:
         self._source, self._parts, self.steps = source, parts, source.steps
 
-    def epoch(self, number: int) -> tf.data.Dataset:
-        return self._source.epoch(number).map(
+    def epoch(self, number: int, start: int = 0) -> tf.data.Dataset:
+        return self._source.epoch(number, start).map(
             lambda pictures, targets: (self._parts.lower(pictures, training=False), targets)
         )
 
@@ -142,7 +169,7 @@ def _passed_through(validation: Validation, parts: Halves) -> Validation:
 class TestGoingOn:
     @pytest.mark.parametrize("averaging", [False, True])
     def test_an_interrupted_training_ends_as_an_undisturbed_one(self, files, tmp_path, averaging):
-        settings = _settings(averaging=averaging, label_smoothing=0.1)
+        settings = _settings(averaging=averaging, recipe=Recipe())
         keras.utils.set_random_seed(0)
         whole = _model()
         history, ended = _fit(whole, files, tmp_path / "one", settings)
@@ -163,6 +190,67 @@ class TestGoingOn:
                     assert mine[key] == pytest.approx(theirs[key], rel=1e-3)
         for mine, theirs in zip(whole.trainable_variables, second.trainable_variables, strict=True):
             np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-2, atol=1e-5)
+
+    @pytest.mark.parametrize("raised", [KilledError, PausedError])
+    def test_within_an_epoch_it_goes_on_at_the_very_step(
+        self, files, tmp_path, monkeypatch, raised
+    ):
+        devices.deterministic()
+        monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+        monkeypatch.setattr(checkpoints, "_MOST_COST", 1e9)
+        paths, labels = files
+        made: list[tuple[int, int]] = []
+
+        def fit(folder: Path, deaths: set[tuple[int, int]]) -> tuple[keras.Model, list[Any]]:
+            def progress(now: Progress) -> None:
+                made.append((now.epoch, now.step))
+                if made[-1] in deaths:
+                    deaths.remove(made[-1])
+                    raise raised
+
+            while True:
+                keras.utils.set_random_seed(len(made))  # it is in the checkpoint
+                model = _small()
+                learned = TrainingBatches(paths[:16], labels[:16], 2, SIZE, 4, 0, Augmentation())
+                try:
+                    history, _ = training.fit(
+                        model, learned, _validation(files), _settings(averaging=True, epochs=2),
+                        folder, progress,
+                    )  # fmt: skip
+                except raised:
+                    continue
+                return model, [{**row, "seconds": 0} for row in history]
+
+        keras.utils.set_random_seed(0)
+        whole, expected = fit(tmp_path / "one", set())
+        steps = [(epoch, step) for epoch in (1, 2) for step in (1, 2, 3, 4)]
+        assert made == steps
+        made.clear()
+        broken, history = fit(tmp_path / "two", {(1, 1), (1, 3), (2, 2)})
+        assert made == steps
+        assert history == expected
+        for mine, theirs in zip(whole.trainable_variables, broken.trainable_variables, strict=True):
+            np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=0, atol=1e-6)
+
+    @pytest.mark.parametrize("name", ["step", "fine_tuning"])
+    def test_a_damaged_checkpoint_counts_as_not_there(self, files, tmp_path, monkeypatch, name):
+        monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+
+        def die(now: Progress) -> None:
+            if (now.epoch, now.step) == (2, 1):
+                raise PausedError
+
+        with pytest.raises(PausedError):
+            _fit(_small(), files, tmp_path, _settings(), on_progress=die)
+        file = tmp_path / f"{name}.npz"
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+        (tmp_path / ".step.npz.1.partial.npz").write_bytes(b"broken off")
+        first: list[Progress] = []
+        history, ended = _fit(_small(), files, tmp_path, _settings(), on_progress=first.append)
+        assert (first[0].epoch, first[0].step) == ((2, 1) if name == "step" else (1, 1))
+        assert [row["epoch"] for row in history] == [0, 1, 2, 3]
+        assert ended == "epochs"
+        assert [path.name for path in tmp_path.iterdir()] == ["fine_tuning.npz"]
 
     def test_a_finished_training_is_not_trained_again(self, files, tmp_path):
         one, other = _model(), _model()
@@ -193,7 +281,7 @@ class TestBest:
             row[key] for row in history for key in ("val_loss", "mean_val_loss") if key in row
         ]
         assert _loss(model, validation) <= min(losses) + 1e-4
-        assert ended in ("patience", "epochs")
+        assert ended in ("patience", "epochs", "diverged")
         if not averaging:  # it is on the way from the start to the best epoch, at least half of it
             best = int(np.argmin([row["val_loss"] for row in history]))
             way, gone = (
@@ -216,9 +304,8 @@ class TestBest:
 
     def test_the_loss_of_a_row_is_without_smoothing(self, files, tmp_path):
         model = _model(dropout=0.0)
-        still = _settings(
-            epochs=1, rates={}, default_rate=0.0, weight_decay=0.0, label_smoothing=0.3
-        )
+        smooth = Recipe(label_smoothing=0.3)
+        still = _settings(epochs=1, rates={}, default_rate=0.0, weight_decay=0.0, recipe=smooth)
         history, _ = _fit(model, files, tmp_path, still)
         pictures, targets = (
             np.concatenate(part)
@@ -282,10 +369,10 @@ class TestEnd:
 
             steps = _batches(files).steps
 
-            def epoch(self, number: int) -> tf.data.Dataset:
+            def epoch(self, number: int, start: int = 0) -> tf.data.Dataset:
                 if number == 2:
                     raise training.TimeUpError
-                return _batches(files).epoch(number)
+                return _batches(files).epoch(number, start)
 
         model, validation = _model(), _validation(files)
         history, ended = training.fit(
@@ -336,7 +423,9 @@ class TestRates:
             top = max(rates)
             assert sorted(rates) == pytest.approx([top / 100, top / 10, top], rel=1e-3)
         tops = [max(rates) for rates in seen]
-        assert tops == pytest.approx([1e-3 * pacing.share(step, 20) for step in range(20)])
+        assert tops == pytest.approx(
+            [1e-3 * schedules.share(step, 20, Recipe()) for step in range(20)]
+        )
         assert [row["learning_rate"] for row in history[1:]] == pytest.approx(tops[1::2])
 
     def test_each_variable_learns_at_its_own(self, files, tmp_path):

@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from transfer.dataset import intake, names, tars, zips
+from transfer.dataset import intake, layout, names, tars, zips
 from transfer.dataset.intake import Intake, Limits, Upload
 from transfer.errors import ArchiveError, DataError
 
@@ -39,10 +39,17 @@ def unpack(
             target.mkdir(parents=True, exist_ok=True)
             _read_archive(source, taken)
         else:
-            raise DataError(f"There is nothing at '{source}'. Check the name and try again.")
+            raise DataError(
+                f"'{names.shown(source.name)}' is neither a file nor a folder. Choose a zip, a tar"
+                " or a folder of pictures, and try again."
+                if source.exists()
+                else f"There is nothing at '{names.shown(str(source))}'. Check the name and try"
+                " again."
+            )
     except OSError as error:
         raise DataError(
-            f"'{names.shown(source.name)}' cannot be read: {intake.in_words(error)}."
+            f"'{names.shown(source.name)}' cannot be read: {intake.in_words(error)}. Check it and"
+            " try again."
         ) from error
     return taken.result()
 
@@ -50,6 +57,8 @@ def unpack(
 def _read_archive(source: Path, taken: Intake) -> None:
     with source.open("rb") as file:
         start = file.read(4)
+    if not start:
+        raise ArchiveError(f"'{names.shown(source.name)}': it is empty (0 bytes). Send it again.")
     # By the first bytes: a tar that ends with a zip would pass for a zip by its last ones.
     if start.startswith(zips.STARTS):
         zips.read(source, taken)
@@ -57,6 +66,11 @@ def _read_archive(source: Path, taken: Intake) -> None:
         tars.read(source, taken)
     elif zipfile.is_zipfile(source):  # behind something else, as in a self-extracting archive
         zips.read(source, taken)
+    elif layout.is_picture(source.name):
+        raise ArchiveError(
+            f"'{names.shown(source.name)}' is one picture by its name. Put the pictures of each"
+            " class in a folder of its own, pack the folders into a zip file and try again."
+        )
     else:
         raise ArchiveError(
             f"'{names.shown(source.name)}' is neither a zip nor a tar archive that can be read, nor"
@@ -73,26 +87,29 @@ def _read_folder(source: Path, taken: Intake) -> None:
         except OSError as error:
             if folder == source:
                 raise
-            taken.reject(folder.relative_to(source).as_posix(), f"it cannot be read ({error})")
+            taken.reject(folder.relative_to(source).as_posix(), intake.unreadable(error))
             continue
         for path in inside:
             taken.count()
             name = path.relative_to(source).as_posix()
-            if path.is_symlink():
-                if not taken.passes(name):
-                    taken.reject(name, intake.LINK)
-            elif path.is_dir():
-                if not taken.passes(name):
+            try:
+                if _take_path(name, path, taken):
                     folders.append(path)
-            elif taken.wanted(name):
-                _take_file(name, path, taken)
+            except OSError as error:
+                taken.reject(name, intake.unreadable(error))
 
 
-def _take_file(name: str, path: Path, taken: Intake) -> None:
-    try:
+def _take_path(name: str, path: Path, taken: Intake) -> bool:
+    """Take a file in; return whether it is a folder, to be searched as well."""
+    if path.is_symlink():
+        if not taken.passes(name):
+            taken.reject(name, intake.LINK)
+    elif path.is_dir():
+        taken.folder(name)
+        return not names.is_hidden(name)
+    elif taken.wanted(name):
         if path.is_file():
             taken.refer(name, path)
         else:
             taken.reject(name, intake.DEVICE)
-    except OSError as error:
-        taken.reject(name, f"it cannot be read ({error.strerror})")
+    return False

@@ -7,14 +7,14 @@ frame, and very large pictures reduced by a whole factor.
 
 import io
 import re
-import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path, PurePath
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from transfer.dataset import layout
+from transfer.dataset import layout, lookalikes, segments
 from transfer.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -23,22 +23,8 @@ REDUCE_FROM = 480  # the short side of a stored picture is under twice this, in 
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # Pillow's own check comes before it takes any memory
 
 _ORIENTATION = 0x0112  # EXIF 2.32, table 6
-_STRIP = 1 << 20  # pixels composited at once, to save memory
-# What a person may take for a picture, by its first bytes.
-_OTHER_KINDS = (
-    (
-        re.compile(rb"PK\x03\x04|Rar!|\x1f\x8b|7z\xbc\xaf"),
-        "is an archive, not a picture; unpack it and add its pictures",
-    ),
-    (
-        re.compile(rb".{4}ftyp(heic|heix|hevc|mif1|msf1|avif)", re.DOTALL),
-        "is a HEIC or AVIF picture, which is not read; save it as JPEG and add that",
-    ),
-)
-_PNG = b"\x89PNG\r\n\x1a\n"
-_JPEG, _SCAN = b"\xff\xd8\xff", 0xDA
+_STRIP = 1 << 20  # pixels converted at once, to save memory
 _STARTS = re.compile(rb"\xff\xd8\xff|\x89PNG|GIF8|BM|RIFF....WEBP|II[*+]\0|MM\0[*+]", re.DOTALL)
-_PNG_NEEDED = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 class UnreadableError(DataError):
@@ -80,15 +66,19 @@ def read(data: bytes, name: str = "") -> np.ndarray:
     """
     if not data:
         raise UnreadableError("is empty (0 bytes)")
-    for kind, reason in _OTHER_KINDS:
-        if kind.match(data):
-            raise UnreadableError(reason)
+    if reason := lookalikes.reason(data):
+        raise UnreadableError(reason)
+    if segments.has_too_many_scans(data):
+        raise UnreadableError(
+            "is a JPEG of hundreds of scans, which take minutes to read; save it again as an"
+            " ordinary JPEG"
+        )
     try:
         return reduce(_pixels(data))
     except (MemoryError, UnreadableError):
         raise
     except Exception as error:  # Pillow raises many kinds on damaged files
-        if (bare := _without_metadata(data)) is None:
+        if (bare := segments.without_metadata(data)) is None:
             raise UnreadableError(_in_words(error, data, name)) from error
         try:
             return reduce(_pixels(bare))
@@ -146,28 +136,37 @@ def _rgb(picture: Image.Image) -> np.ndarray:
     if mode in ("I", "F"):
         return np.repeat(_eight_bits(np.asarray(picture))[..., None], 3, axis=2)
     if "A" in mode or "a" in mode or transparency is not None:
-        return _on_white(_with_alpha(picture))
-    return np.asarray(picture.convert("RGB"))
+        return _in_strips(_with_rough_transparency(picture), "RGBA", _on_white)
+    return _in_strips(picture, "RGB", lambda values: values)
 
 
-def _with_alpha(picture: Image.Image) -> Image.Image:
+def _with_rough_transparency(picture: Image.Image) -> Image.Image:
     transparency = picture.info.get("transparency")
     # Of 16-bit colours Pillow keeps the upper 8 bits, but not of the transparent one.
     if isinstance(transparency, tuple) and max(transparency) > 255:
         picture.info["transparency"] = tuple(value >> 8 for value in transparency)
-    return picture.convert("RGBA")
+    return picture
 
 
-def _on_white(rgba: Image.Image) -> np.ndarray:
-    """Composite uint8 [h, w, 4] on white, rounded to the nearest."""
-    values = np.asarray(rgba)
-    result = np.empty((*values.shape[:2], 3), np.uint8)
-    rows = max(1, _STRIP // values.shape[1])
-    for top in range(0, len(values), rows):
-        strip = values[top : top + rows].astype(np.uint16)
-        rgb, alpha = strip[..., :3], strip[..., 3:]
-        result[top : top + rows] = (rgb * alpha + 255 * (255 - alpha) + 127) // 255
+def _in_strips(
+    picture: Image.Image, mode: str, convert: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return uint8 [h, w, 3]; Pillow would copy the whole picture three times on the way."""
+    width, height = picture.size
+    result = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _STRIP // max(1, width))
+    for top in range(0, height, rows):
+        below = min(top + rows, height)
+        strip = picture.crop((0, top, width, below)).convert(mode)
+        result[top:below] = convert(np.asarray(strip))
     return result
+
+
+def _on_white(rgba: np.ndarray) -> np.ndarray:
+    """Composite uint8 [h, w, 4] on white, rounded to the nearest."""
+    values = rgba.astype(np.uint16)
+    rgb, alpha = values[..., :3], values[..., 3:]
+    return ((rgb * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
@@ -206,48 +205,14 @@ def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _without_metadata(data: bytes) -> bytes | None:
-    """Return a PNG or JPEG without what it says beside its pixels; None for others and cut ones.
-
-    Pillow gives up on a picture whose colour profile or comments are damaged or huge.
-    """
-    if data.startswith(_PNG):
-        return _bare_png(data)
-    return _bare_jpeg(data) if data.startswith(_JPEG) else None
-
-
-def _bare_png(data: bytes) -> bytes | None:
-    parts, at = [_PNG], len(_PNG)
-    while at + 12 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, at)
-        if kind in _PNG_NEEDED:
-            parts.append(data[at : at + 12 + size])
-        at += 12 + size
-        if kind == b"IEND" and at <= len(data):
-            return b"".join(parts)
-    return None
-
-
-def _bare_jpeg(data: bytes) -> bytes | None:
-    parts, at = [data[:2]], 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker, size = struct.unpack_from(">xBH", data, at)
-        segment = data[at : at + 2 + size]
-        if marker == _SCAN:
-            return b"".join((*parts, data[at:]))
-        metadata = 0xE0 <= marker <= 0xEF or marker == 0xFE  # APP0 to APP15, COM
-        if not metadata or (segment[4:].startswith((b"Exif\0\0", b"Adobe")) and size >= 14):
-            parts.append(segment)
-        at += 2 + size
-    return None
-
-
 def _in_words(error: Exception, data: bytes, name: str) -> str:
     if isinstance(error, UnidentifiedImageError) and not _STARTS.match(data):
         if layout.is_picture(name):
             ending = PurePath(name).suffix
             return f"is named like a picture ({ending}) but holds none that can be read"
         return "is not a picture of a kind that is read (JPEG, PNG, WebP, BMP, GIF, TIFF)"
+    if segments.is_unusual_jpeg(data):
+        return "is a kind of JPEG that is not read; save it again as an ordinary JPEG"
     words = re.sub(r"<[^>]*>", "", str(error))  # Python's own names of things
     if isinstance(error, UnidentifiedImageError) or "truncated" in words.lower():
         return "is damaged: a part of it is missing or unreadable"

@@ -9,13 +9,34 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class Origin:
+    """What a file says of itself beside its pixels, as it came: nothing of this shows the subject.
+
+    `bytes` of the file, Pillow's names of its `format` and `mode`, its size in pixels before it was
+    turned upright or reduced, the EXIF `orientation` (1: none), and from EXIF the `camera` (maker,
+    model and software, "" where it says none) and the time at which it was `taken`, in seconds on
+    the clock of the camera.
+    """
+
+    bytes: int
+    format: str
+    mode: str
+    width: int
+    height: int
+    orientation: int = 1
+    camera: str = ""
+    taken: float | None = None
+
+
+@dataclass(frozen=True)
 class Picture:
     """One labelled picture.
 
     `name` is its path as the user knows it, `file` where its upright RGB copy lies in the data
     set's folder. `split` is "train", "val" or "test" where the user's folders say so. `sha256` is
     of the decoded pixels and their shape: equal pictures have equal ones. Sizes in pixels, of the
-    copy.
+    copy. `origin` is None in data sets that were taken in by an earlier version. `group` is what
+    the user says belongs together (one patient, one film, one burst), where anything is said.
     """
 
     name: str
@@ -25,6 +46,18 @@ class Picture:
     sha256: str
     width: int
     height: int
+    origin: Origin | None = None
+    group: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the picture as a JSON object; much faster than `asdict`, with many of them."""
+        return {**vars(self), "origin": self.origin and dict(vars(self.origin))}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Picture":
+        """Return the picture that `to_json` wrote."""
+        origin = value.get("origin")
+        return cls(**{**value, "origin": Origin(**origin) if origin else None})
 
 
 @dataclass(frozen=True)
@@ -71,7 +104,7 @@ class ImageIndex:
         """Return the index as a JSON object; the folder is not part of it."""
         return {
             "digest": self.digest,
-            "pictures": [asdict(picture) for picture in self.pictures],
+            "pictures": [picture.to_json() for picture in self.pictures],
             "rejected": [asdict(item) for item in self.rejected],
             "warnings": list(self.warnings),
         }
@@ -82,7 +115,7 @@ class ImageIndex:
         return cls(
             root=root,
             digest=value["digest"],
-            pictures=tuple(Picture(**item) for item in value["pictures"]),
+            pictures=tuple(Picture.from_json(item) for item in value["pictures"]),
             rejected=tuple(Rejected(**item) for item in value["rejected"]),
             warnings=tuple(value["warnings"]),
         )

@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from transfer.dataset import names
@@ -21,6 +21,8 @@ LINK = "it is a link, and links are not followed"
 DEVICE = "it is a device, not a file"
 NESTED = "it is an archive inside the upload; unpack it first"
 ENCRYPTED = "it is encrypted; pack it without a password"
+BOMB = "it unpacks to hundreds of times its size, which no picture does"
+PACKING = "it is packed in a way that is not read; pack it again as an ordinary zip"
 
 # What the readers raise on damaged data; without an errno an OSError comes from a decompressor.
 DAMAGE = (
@@ -42,6 +44,7 @@ class Limits:
     file_bytes: int = 256 * 1024**2
     ratio: float = 200.0  # unpacked to packed, once a file is larger than `ratio_from`
     ratio_from: int = 16 * 1024**2
+    swollen_bytes: int = 512 * 1024**2  # of all files of such a ratio together, however small
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,11 @@ class Intake:
         self.source, self.target, self.limits, self.on_step = source, target, limits, on_step
         self._files: list[Unpacked] = []
         self._rejected: list[Rejected] = []
+        self._left_out: list[str] = []  # the whole names of the rejected
         self._notes: list[str] = []
         self._taken: dict[str, int] = {}
-        self._entries, self._total, self._hidden = 0, 0, 0
+        self._folders: dict[str, None] = {}
+        self._entries, self._total, self._hidden, self._swollen = 0, 0, 0, 0
 
     def result(self) -> Upload:
         """Return what was taken in."""
@@ -90,6 +95,7 @@ class Intake:
             self._notes.append("1 hidden or system file was passed over.")
         elif self._hidden:
             self._notes.append(f"{self._hidden} hidden or system files were passed over.")
+        self._notes.extend(self._empty())
         return Upload(tuple(self._files), tuple(self._rejected), tuple(self._notes))
 
     def count(self, entries: int = 1) -> None:
@@ -108,6 +114,12 @@ class Intake:
     def reject(self, name: str, reason: str) -> None:
         """Leave one file out, and say why."""
         self._rejected.append(Rejected(names.shown(name), reason))
+        self._left_out.append(name)
+
+    def folder(self, name: str) -> None:
+        """Remember a folder: it is told where nothing is in it."""
+        if not self.passes(name) and not names.leads_outside(name):
+            self._folders[names.clean(name)] = None
 
     def passes(self, name: str) -> bool:
         """Whether a hidden file or folder is passed over; it is counted."""
@@ -126,6 +138,13 @@ class Intake:
         else:
             return True
         return False
+
+    def bursts(self, size: int, packed: int) -> bool:
+        """Whether a file that states these sizes need not even be unpacked: it is a bomb."""
+        limits = self.limits
+        if size <= limits.ratio * packed:
+            return False
+        return size > limits.ratio_from or self._swollen + size > limits.swollen_bytes
 
     def write(self, name: str, stream: Stream, packed: int) -> None:
         """Write one file under a name of our own, within the limits.
@@ -183,6 +202,21 @@ class Intake:
         name = names.unique(file.name, self._taken)
         self._files.append(Unpacked(name, file.path, file.sha256))
 
+    def _empty(self) -> list[str]:
+        """Return a sentence on the topmost folders in which there is nothing at all."""
+        known = [*(file.name for file in self._files), *self._left_out]
+        paths = [PurePosixPath(names.clean(name)) for name in known]
+        full = {folder for path in paths for folder in (path, *path.parents)}
+        empty = {folder for name in self._folders if (folder := PurePosixPath(name)) not in full}
+        tops = [str(folder) for folder in sorted(empty) if empty.isdisjoint(folder.parents)]
+        if not tops:
+            return []
+        some = ", ".join(f"'{names.shown(name)}'" for name in tops[:5])
+        if len(tops) == 1:
+            return [f"The folder {some} is empty. Add pictures to it, or leave it out."]
+        more = ", ..." if len(tops) > 5 else ""
+        return [f"{len(tops)} folders are empty ({some}{more}). Add pictures, or leave them out."]
+
     def _over(self, new: int, size: int, packed: int) -> str | None:
         limits = self.limits
         self._total += new
@@ -190,8 +224,10 @@ class Intake:
             raise too_large(self.source, limits)
         if size > limits.file_bytes:
             return f"it is larger than {limits.file_bytes // 1024**2} MB, the most that is read"
-        if size > limits.ratio_from and size > limits.ratio * packed:
-            return "it unpacks to hundreds of times its size, which no picture does"
+        if size > limits.ratio * packed:
+            self._swollen += new
+            if size > limits.ratio_from or self._swollen > limits.swollen_bytes:
+                return BOMB
         return None
 
 
@@ -204,9 +240,18 @@ def too_large(source: Path, limits: Limits) -> ArchiveError:
 
 
 def in_words(error: Exception | str) -> str:
-    """Return what an error says, in one line; its kind where it says nothing."""
-    words = " ".join(str(error).split()) or type(error).__name__
+    """Return what an error says, in one line, without Python's own words where that is possible."""
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    if isinstance(error, OSError) and error.strerror:
+        return names.shown(error.strerror[:1].lower() + error.strerror[1:])
+    words = " ".join(str(error).replace(" b'", " '").split()) or "no more is known"
     return names.shown(words.rstrip("."))
+
+
+def unreadable(error: OSError) -> str:
+    """Return why one file or folder is left out that the system does not let read."""
+    return f"it cannot be read ({in_words(error)})"
 
 
 def raise_if_real(error: BaseException) -> None:

@@ -44,6 +44,11 @@ class Journal:
         """Whether an earlier process began with the file."""
         return position in self._started
 
+    def close(self) -> None:
+        """Close the files; what they hold stays known."""
+        self._decoded_log.close()
+        self._started_log.close()
+
     def start(self, position: int) -> None:
         """Note that a file is being read."""
         with self._lock:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from transfer.dataset import names
 from transfer.dataset.index import Rejected
 
 # What people call the three folders, in lower case.
@@ -25,12 +26,16 @@ Parts = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Labelled:
-    """A file with what its place says: its position among the files, name, label and split."""
+    """A file with what its place says: its position among the files, name, label and split.
+
+    Only a table can name its `group`: what belongs together, such as the pictures of one film.
+    """
 
     position: int
     name: str
     label: str
     split: str | None
+    group: str | None = None
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Layout:
     rejected: tuple[Rejected, ...]
 
 
-def read(paths: Sequence[str]) -> Layout:
+def read(paths: Sequence[str], loose: str | None = None) -> Layout:
     """Find the label of each file by its folder.
 
     Folders that wrap everything are taken off. Where there is a training folder, or nothing but
@@ -49,27 +54,38 @@ def read(paths: Sequence[str]) -> Layout:
 
     Args:
         paths: with forward slashes, as they stand in the upload.
+        loose: the class of the pictures that lie in no folder, named as if they lay in one of its
+            name; None: they have none.
     """
     parts = [PurePosixPath(path).parts for path in paths]
     pictures = [part for part in parts if is_picture(part[-1])]
     wrapped = _wrapping(pictures or parts)
     splits = _split_folders([part[wrapped:] for part in pictures if len(part) > wrapped + 1])
+    taken = {"/".join(part[wrapped:]): 1 for part in parts}
     files, rejected = [], []
     for position, part in enumerate(parts):
         inner = part[wrapped:] if len(part) > wrapped else part[-1:]
         name = "/".join(inner)
-        if reason := _no_class(inner, splits):
+        if loose and "/" not in name and is_picture(name):
+            named = names.unique(f"{_as_folder(loose)}/{name}", taken)
+            files.append(Labelled(position, named, loose, None))
+        elif reason := _no_class(inner, splits):
             rejected.append(Rejected(name, reason if is_picture(part[-1]) else NO_PICTURE))
         elif splits:
-            files.append(Labelled(position, name, inner[1], SPLIT_NAMES[inner[0].lower()]))
+            split = SPLIT_NAMES[inner[0].lower()]
+            files.append(Labelled(position, name, names.trimmed(inner[1]), split))
         else:
-            files.append(Labelled(position, name, inner[0], None))
+            files.append(Labelled(position, name, names.trimmed(inner[0]), None))
     return Layout(tuple(files), tuple(rejected))
 
 
 def is_picture(path: str) -> bool:
     """Whether a file is named like a picture."""
     return PurePosixPath(path).suffix.lower() in PICTURE_ENDINGS
+
+
+def _as_folder(label: str) -> str:
+    return label.replace("/", "-").replace("\\", "-")
 
 
 def _no_class(inner: Parts, splits: set[str]) -> str | None:
@@ -80,6 +96,8 @@ def _no_class(inner: Parts, splits: set[str]) -> str | None:
         return "it lies outside the train, val and test folders"
     if splits and len(inner) < 3:
         return f"it lies in '{inner[0]}' outside the class folders, so it has no class"
+    if not names.trimmed(inner[1] if splits else inner[0]):
+        return "its folder has no name that can be seen; name it like the class"
     return None
 
 

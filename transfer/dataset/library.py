@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from transfer import store
-from transfer.dataset import importer, journal, names
+from transfer.dataset import importer, intake, journal, names, threads
 from transfer.dataset.importer import Job
 from transfer.dataset.index import ImageIndex
 from transfer.errors import ArchiveError, DataError
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_TEMPORARY = ".import-"
+TEMPORARY = ".import-"
 _ABANDONED_SECONDS = 2 * 24 * 3600
 _MOST_CRASHES = 200
 _MOST_IN_VAIN = 2  # crashes in a row without any file done or blamed
@@ -43,6 +43,7 @@ def import_dataset(
     *,
     minimum_per_class: int = 4,
     minimum_classes: int = 2,
+    label: str | None = None,
     on_progress: OnProgress | None = None,
     guard: Guard = Guard(),
 ) -> ImageIndex:
@@ -52,6 +53,7 @@ def import_dataset(
         source: a zip, a tar, a folder, or a CSV of `file,label` beside its pictures.
         minimum_per_class: a class with fewer pictures is set aside, with a warning.
         minimum_classes: fewer classes than that are an error.
+        label: the class of pictures that lie in no folder; None: they are left out.
         on_progress: called with (pictures done, pictures in all).
         guard: limits of the process that reads the files.
 
@@ -62,11 +64,12 @@ def import_dataset(
     datasets = store.home() / "datasets"
     try:
         if not source.exists():
-            raise DataError(f"There is nothing at '{source}'. Check the name and try again.")
+            shown = names.shown(str(source))
+            raise DataError(f"There is nothing at '{shown}'. Check the name and try again.")
         datasets.mkdir(parents=True, exist_ok=True)
         _sweep(datasets)
         with tempfile.TemporaryDirectory(
-            dir=datasets, prefix=_TEMPORARY, ignore_cleanup_errors=True
+            dir=datasets, prefix=TEMPORARY, ignore_cleanup_errors=True
         ) as work:
             job = Job(
                 source=str(source.resolve()),
@@ -74,12 +77,16 @@ def import_dataset(
                 datasets=str(datasets.resolve()),
                 memory_bytes=guard.memory_bytes,
                 cpu_seconds=guard.cpu_seconds,
-                threads=min(8, os.cpu_count() or 1),
+                threads=threads.most(),
+                label=label,
             )
             digest, notes = _until_done(job, guard.silent_seconds, on_progress)
-            _move(Path(work) / "set", datasets / digest)
+            put_in_place(Path(work) / "set", datasets / digest)
     except OSError as error:
-        raise DataError(f"'{source}' could not be taken in: {error}.") from error
+        raise DataError(
+            f"'{names.shown(source.name)}' could not be taken in: {intake.in_words(error)}. Check"
+            " the name and the disk, and try again."
+        ) from error
     index = _read(digest)
     if not index.pictures:  # nothing to keep: the error below names what was refused
         shutil.rmtree(datasets / digest, ignore_errors=True)
@@ -94,6 +101,29 @@ def open_dataset(digest: str, *, minimum_per_class: int = 4) -> ImageIndex:
         DataError: it is no longer there.
     """
     return _usable(_read(digest), minimum_per_class, 1)
+
+
+def folder(digest: str) -> Path:
+    """Return where a data set of the store is, or would be."""
+    return store.home() / "datasets" / digest
+
+
+def put_in_place(made: Path, place: Path) -> None:
+    """Put a new data set in its place at once; another process may have been faster.
+
+    Args:
+        made: its folder, in one whose name begins with `TEMPORARY`.
+        place: where it is to be.
+    """
+    if not (made / "index.json").is_file():
+        return  # it was there already
+    try:
+        made.rename(place)
+    except OSError:
+        if importer.is_complete(place):
+            return
+        place.rename(made.with_name("broken"))
+        made.rename(place)
 
 
 def _until_done(
@@ -176,23 +206,10 @@ def _size(path: Path) -> int:
 
 def _sweep(datasets: Path) -> None:
     """Remove what processes that were killed long ago have left."""
-    for folder in datasets.glob(f"{_TEMPORARY}*"):
+    for folder in datasets.glob(f"{TEMPORARY}*"):
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _move(made: Path, place: Path) -> None:
-    """Put a new data set in its place at once; another process may have been faster."""
-    if not (made / "index.json").is_file():
-        return  # it was there already
-    try:
-        made.rename(place)
-    except OSError:
-        if importer.is_complete(place):
-            return
-        place.rename(made.with_name("broken"))
-        made.rename(place)
 
 
 def _read(digest: str) -> ImageIndex:

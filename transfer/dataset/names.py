@@ -1,11 +1,14 @@
 """Make the names that come with an upload safe to show, to compare and to write down."""
 
 import re
+import string
 import unicodedata
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 _UNKNOWN = "\N{REPLACEMENT CHARACTER}"
 _SHOWN_AT_MOST = 300  # characters
+_INVISIBLE = f"{string.whitespace}\u00a0\u00ad\u200b\u200c\u200d\u2060\u3000\ufeff"
 _DRIVE = re.compile(r"^[A-Za-z]:/")
 _HIDDEN = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 # Control, surrogate and line separating characters, and those that turn the writing direction.
@@ -21,6 +24,8 @@ def clean(name: str) -> str:
 def clean_text(text: str) -> str:
     """Return text composed (NFC), its control characters replaced by visible ones."""
     composed = unicodedata.normalize("NFC", _decoded(text))
+    if composed.isprintable():  # nearly always, and much faster than letter by letter
+        return composed
     return "".join(_visible(character) for character in composed)
 
 
@@ -28,6 +33,11 @@ def shown(name: str) -> str:
     """Return the name as it is told to people: harmless, and not endless."""
     cleaned = clean_text(name)
     return cleaned if len(cleaned) <= _SHOWN_AT_MOST else f"{cleaned[:200]}...{cleaned[-80:]}"
+
+
+def trimmed(name: str) -> str:
+    """Return the name without what nobody sees at its ends."""
+    return name.strip(_INVISIBLE)
 
 
 def is_hidden(name: str) -> bool:
@@ -58,6 +68,20 @@ def unique(name: str, taken: dict[str, int]) -> str:
         free = (path.parent / f"{path.stem} ({taken[name]}){path.suffix}").as_posix()
     taken[free] = 1
     return free
+
+
+def alike(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return a warning for each class name that differs from another one only in case."""
+    seen: dict[str, str] = {}
+    found = []
+    for label in sorted(set(labels)):
+        other = seen.setdefault(label.casefold(), label)
+        if other != label:
+            found.append(
+                f"The classes '{other}' and '{label}' differ only in upper and lower case. If they"
+                " are one class, name their folders alike."
+            )
+    return tuple(found)
 
 
 def _decoded(text: str) -> str:

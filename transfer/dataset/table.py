@@ -2,8 +2,10 @@
 
 import csv
 import io
-from collections.abc import Sequence
-from pathlib import PurePosixPath
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
 
 from transfer.dataset import layout, names
 from transfer.dataset.index import Rejected
@@ -18,10 +20,27 @@ _LABEL_TITLES = (
     "label", "labels", "class", "category", "target", "classname", "class_name", "label_name",
 )  # fmt: skip
 _SPLIT_TITLES = ("split", "set", "subset", "partition", "fold")
+_GROUP_TITLES = (
+    "group", "groups", "group_id", "burst", "scene", "session", "subject", "subject_id", "patient",
+    "patient_id", "video", "clip", "film", "series", "sequence",
+)  # fmt: skip
 _DELIMITERS = ",;\t"
+_SAMPLE = 1_000  # bytes, by which 16-bit letters are seen that no mark announces
+_MOST_BYTES = 64 * 1024**2
+_MOST_TOLD = 10_000  # rows that are told of one by one
+_LINE = re.compile(r"[^\r\n]+")
+_SHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # what spreadsheets are saved as
 
 
-def read(paths: Sequence[str], data: bytes, table: str) -> Layout:
+def content(path: Path) -> bytes:
+    """Return the bytes of a CSV; of one that is too large just so many that `read` says so."""
+    with path.open("rb") as file:
+        return file.read(min(path.stat().st_size, _MOST_BYTES + 1))
+
+
+def read(
+    paths: Sequence[str], data: bytes, table: str, on_row: Callable[[], None] = lambda: None
+) -> Layout:
     """Find the label of each file in the table.
 
     A file is looked for below the table's folder; where it is not, by its bare name, if that is
@@ -29,8 +48,10 @@ def read(paths: Sequence[str], data: bytes, table: str) -> Layout:
 
     Args:
         paths: with forward slashes, as they stand in the upload; no two are equal.
-        data: the bytes of the CSV, with or without titles; a third column may name the split.
+        data: the bytes of the CSV, with or without titles; a third column may name the split. Under
+            a title such as "group" or "patient" it may say which pictures belong together.
         table: where the CSV stands in the upload.
+        on_row: called for each row, as a sign of life.
 
     Raises:
         DataError: the CSV cannot be read as one.
@@ -40,31 +61,58 @@ def read(paths: Sequence[str], data: bytes, table: str) -> Layout:
     rows = _rows(data, own)
     find = _Finder(paths, folder)
     columns, rows = _columns(rows, find)
-    file_column, label_column, split_column = columns
+    file_column, label_column, split_column, group_column = columns
     padding = [""] * (max(columns) + 1)
     files: dict[int, Labelled] = {}
-    rejected: list[Rejected] = []
+    rejected = _Told(own)
     for row in rows:
+        on_row()
         cells = [names.clean_text(cell).strip() for cell in row] + padding
         file, label = cells[file_column], cells[label_column]
         position = find(file)
         known = files.get(position) if position is not None else None
         if position is None:
-            rejected.append(Rejected(names.shown(file), f"'{own}' names it, but it is missing"))
+            rejected.add(file, f"'{own}' names it, but it is missing")
         elif not label:
-            rejected.append(Rejected(names.shown(file), f"'{own}' gives it no class"))
+            rejected.add(file, f"'{own}' gives it no class")
         elif known and known.label != label:
             reason = f"'{own}' gives it two classes, '{known.label}' and '{label}'"
-            rejected.append(Rejected(names.shown(file), f"{reason}; the first counts"))
+            rejected.add(file, f"{reason}; the first counts")
         elif not known:
             split = SPLIT_NAMES.get(cells[split_column].lower()) if split_column >= 0 else None
-            files[position] = Labelled(position, _below(folder, paths[position]), label, split)
-    silent = f"'{own}' does not name it with a class"
+            group = cells[group_column] or None if group_column >= 0 else None
+            name = _below(folder, paths[position])
+            files[position] = Labelled(position, name, label, split, group)
+    silent, silently = f"'{own}' does not name it with a class", []
     for position, path in enumerate(paths):
         if position not in files and path != table:
             reason = silent if layout.is_picture(path) else layout.NO_PICTURE
-            rejected.append(Rejected(_below(folder, path), reason))
-    return Layout(tuple(sorted(files.values(), key=lambda f: f.position)), tuple(rejected))
+            silently.append(Rejected(_below(folder, path), reason))
+    left_out = (*rejected.all(), *silently)
+    return Layout(tuple(sorted(files.values(), key=lambda f: f.position)), left_out)
+
+
+class _Told:
+    """The rows of a table that are of no use: not each of a million is told by itself."""
+
+    def __init__(self, table: str) -> None:
+        self._table, self._more = table, 0
+        self._rows: list[Rejected] = []
+
+    def add(self, file: str, reason: str) -> None:
+        """Note a row, and why it is of no use."""
+        if len(self._rows) < _MOST_TOLD:
+            self._rows.append(Rejected(names.shown(file), reason))
+        else:
+            self._more += 1
+
+    def all(self) -> list[Rejected]:
+        """Return what is told."""
+        if not self._more:
+            return self._rows
+        rows = "row" if self._more == 1 else "rows"
+        more = f"{self._more:,} more of its {rows} name no picture, or give it no class of its own"
+        return [*self._rows, Rejected(self._table, more)]
 
 
 class _Finder:
@@ -74,13 +122,20 @@ class _Finder:
         self._folder = folder
         self._positions = {path: position for position, path in enumerate(paths)}
         self._bare: dict[str, int | None] = {}
+        self._known: set[str] = set()
         for position, path in enumerate(paths):
             pure = PurePosixPath(path)
+            self._known |= {pure.name, pure.stem}
             if layout.is_picture(path):
                 for key in {pure.name, pure.stem}:  # some tables leave the ending out
                     self._bare[key] = None if key in self._bare else position
 
     def __call__(self, file: str) -> int | None:
+        bare = names.clean_text(file).replace("\\", "/").rstrip("/").rpartition("/")[2]
+        if (
+            bare not in self._known and bare != "."
+        ):  # at once: a table may name a million that are not there
+            return None
         path = PurePosixPath(names.clean(file))
         if not path.name or ".." in path.parts:
             return None
@@ -94,35 +149,70 @@ def _below(folder: PurePosixPath, path: str) -> str:
     return str(pure.relative_to(folder)) if pure.is_relative_to(folder) else path
 
 
-def _rows(data: bytes, table: str) -> list[list[str]]:
+def _rows(data: bytes, table: str) -> Iterator[list[str]]:
+    """Yield the rows that are not blank, one by one: there may be millions."""
+    if len(data) > _MOST_BYTES:
+        raise _no_csv(
+            table, f"it is larger than {_MOST_BYTES // 1024**2} MB, the most that is read"
+        )
+    if data.startswith(_SHEETS):
+        raise _no_csv(table, "it is a spreadsheet or an archive")
     text = _text(data)
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    first = next((line for line in _lines(text) if line.strip()), "")
     delimiter = max(_DELIMITERS, key=first.count)  # a comma where there is none of them
     try:
-        lines = csv.reader(
-            io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True
-        )
-        return [row for row in lines if any(cell.strip() for cell in row)]
+        lines = _parsed(_lines(text) if _has_lone_quote(text, delimiter) else [text], delimiter)
+        yield from (row for row in lines if any(cell.strip() for cell in row))
     except csv.Error as error:
-        raise DataError(
-            f"The table '{table}' cannot be read as a CSV of file,label: {error}. Save it again"
-            " from a spreadsheet as CSV (UTF-8)."
-        ) from error
+        raise _no_csv(table, str(error)) from error
 
 
-def _columns(rows: list[list[str]], find: _Finder) -> tuple[tuple[int, int, int], list[list[str]]]:
-    """Return the columns of file, label and split (-1: none), and the rows below the titles."""
-    titles = [cell.strip().lower() for cell in rows[0]] if rows else []
+def _parsed(parts: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    for part in parts:
+        lines = io.StringIO(part, newline="")
+        yield from csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (found[0] for found in _LINE.finditer(text))
+
+
+def _has_lone_quote(text: str, delimiter: str) -> bool:
+    """Whether a quote swallows the lines behind it: no name and no class has several lines."""
+    if '"' not in text:
+        return False
+    try:
+        return any(
+            "\n" in cell or "\r" in cell for row in _parsed([text], delimiter) for cell in row
+        )
+    except csv.Error:
+        return True
+
+
+def _no_csv(table: str, why: str) -> DataError:
+    return DataError(
+        f"The table '{table}' cannot be read as a CSV of file,label: {why}. Save it again from a"
+        " spreadsheet as CSV (UTF-8)."
+    )
+
+
+def _columns(
+    rows: Iterator[list[str]], find: _Finder
+) -> tuple[tuple[int, int, int, int], Iterator[list[str]]]:
+    """Return the columns of file, label, split and group (-1: none), and the rows below titles."""
+    first = next(rows, [])
+    titles = [cell.strip().lower() for cell in first]
     file = _first(titles, _FILE_TITLES)
     label = _first(titles, _LABEL_TITLES)
-    if (file is None and label is None) or any(find(cell) is not None for cell in rows[0]):
-        return (0, 1, 2), rows
+    if (file is None and label is None) or any(find(cell) is not None for cell in first):
+        return (0, 1, 2, -1), itertools.chain([first] if first else [], rows)
     if file is None:
         file = 1 if label == 0 else 0
     if label is None:
         label = 0 if file == 1 else file + 1
-    split = _first(titles, _SPLIT_TITLES)
-    return (file, label, -1 if split is None else split), rows[1:]
+    split, group = _first(titles, _SPLIT_TITLES), _first(titles, _GROUP_TITLES)
+    columns = (file, label, -1 if split is None else split, -1 if group is None else group)
+    return columns, rows
 
 
 def _first(titles: list[str], known: Sequence[str]) -> int | None:
@@ -132,6 +222,11 @@ def _first(titles: list[str], known: Sequence[str]) -> int | None:
 def _text(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
+    start = data[:_SAMPLE]
+    for encoding, zeros in (("utf-16-le", start[1::2]), ("utf-16-be", start[::2])):
+        if 2 * zeros.count(0) > max(len(zeros), 4) and start.count(0) < 0.6 * len(start):
+            return data.decode(encoding, errors="replace")
+    data = data.replace(b"\0", b"")  # what a crash leaves at the end
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

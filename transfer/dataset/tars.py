@@ -44,10 +44,11 @@ def read(source: Path, taken: Intake) -> None:
     most = limits.total_bytes + (limits.entries + 100) * _OVERHEAD
     try:
         with source.open("rb") as file, _decompressed(file) as stream:
-            counted = cast(IO[bytes], _Counted(stream, most, taken))
+            counted = cast(IO[bytes], _Counted(stream, most, packed, taken))
             # As a stream: nothing is read twice, and `extractfile` can only go forward.
             with tarfile.open(fileobj=counted, mode="r|", tarinfo=_Member) as archive:
                 for member in archive:
+                    archive.members.clear()  # pyright: ignore  # it would keep each of them
                     taken.count()
                     _take(archive, member, packed, taken)
     except intake.DAMAGE as error:
@@ -58,14 +59,19 @@ def read(source: Path, taken: Intake) -> None:
 class _Counted:
     """A decompressed stream that ends in an error rather than never."""
 
-    def __init__(self, stream: Stream, most: int, taken: Intake) -> None:
+    def __init__(self, stream: Stream, most: int, packed: int, taken: Intake) -> None:
         self.stream, self.left, self.taken = stream, most, taken
+        limits = taken.limits
+        self.plausible = max(limits.swollen_bytes, int(limits.ratio * packed))
 
     def read(self, size: int = -1, /) -> bytes:
         data = self.stream.read(size)
         self.left -= len(data)
         if self.left < 0:
             raise intake.too_large(self.taken.source, self.taken.limits)
+        self.plausible -= len(data)
+        if self.plausible < 0:
+            raise ReadError(intake.BOMB)
         self.taken.on_step()
         return data
 
@@ -96,8 +102,14 @@ class _Whole:
 
 
 def _take(archive: tarfile.TarFile, member: tarfile.TarInfo, packed: int, taken: Intake) -> None:
-    if member.isdir() or not taken.wanted(member.name):
+    if member.isdir():
+        taken.folder(member.name)
         return
+    if not taken.wanted(member.name):
+        return
+    if member.issparse():  # holes take nothing
+        pieces = cast(list[tuple[int, int]], member.sparse)
+        packed = sum(size for _, size in pieces)
     stream = archive.extractfile(member) if member.isreg() else None
     if stream is not None:
         taken.write(member.name, _Whole(stream, member.size), packed)

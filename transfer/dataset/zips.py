@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 from typing import IO
 
-from transfer.dataset import intake
+from transfer.dataset import intake, salvage
 from transfer.dataset.intake import Intake
 
 STARTS = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -16,7 +16,6 @@ _END_START, _END = b"PK\x05\x06", struct.Struct("<4s8xI6x")
 _END_64_START, _LOCATOR_64_START = b"PK\x06\x06", b"PK\x06\x07"
 _END_64 = struct.Struct("<4s36xQ8x4s16x")
 _END_AT_MOST = _END.size + 65_535  # with the comment
-_UTF8 = 0x800  # flag bit 11: the name is UTF-8 (APPNOTE 4.4.4)
 
 
 def read(source: Path, taken: Intake) -> None:
@@ -28,13 +27,18 @@ def read(source: Path, taken: Intake) -> None:
     except intake.DAMAGE as error:
         intake.raise_if_real(error)
         cut = "its end with the list of files is missing, as when a copy was cut short"
-        taken.damaged(error if zipfile.is_zipfile(source) else cut)
+        whole = zipfile.is_zipfile(source)
+        if not isinstance(error, MemoryError):
+            salvage.read(source, taken)
+        taken.damaged(error if whole else cut)
         return
     with archive:
         taken.count(len(archive.infolist()))
         for entry in archive.infolist():
-            name = _name(entry)
-            if not name.endswith(("/", "\\")) and taken.wanted(name):
+            name = salvage.named(entry.filename, entry.flag_bits)
+            if name.endswith(("/", "\\")) or stat.S_ISDIR(entry.external_attr >> 16):
+                taken.folder(name)
+            elif taken.wanted(name):
                 _take(archive, entry, name, taken)
 
 
@@ -44,24 +48,18 @@ def _take(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, taken: In
         taken.reject(name, intake.LINK if stat.S_ISLNK(kind) else intake.DEVICE)
     elif entry.flag_bits & 0x1:
         taken.reject(name, intake.ENCRYPTED)
+    elif taken.bursts(entry.file_size, entry.compress_size):
+        taken.reject(name, intake.BOMB)
     else:
         try:
             with archive.open(entry) as stream:
                 taken.write(name, stream, entry.compress_size)
+        except NotImplementedError:
+            taken.reject(name, intake.PACKING)
         except intake.DAMAGE as error:
             intake.raise_if_real(error)
             words = intake.in_words(error)
             taken.reject(name, f"its part of the archive is damaged ({words})")
-
-
-def _name(entry: zipfile.ZipInfo) -> str:
-    """Return an entry's name; many tools write UTF-8 without saying so, which zipfile misreads."""
-    if entry.flag_bits & _UTF8:
-        return entry.filename
-    try:
-        return entry.filename.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return entry.filename
 
 
 def _has_more_entries(source: Path, most: int) -> bool:

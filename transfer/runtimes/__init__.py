@@ -5,7 +5,7 @@ elsewhere; on an accelerator Keras, compiled. `benchmarks/runtimes.py` measures 
 """
 
 from transfer.runtimes.base import Extractor, Outputs
-from transfer.runtimes.choice import fastest
+from transfer.runtimes.choice import fastest, prepare
 from transfer.runtimes.graphs import frozen, small_batches
 
-__all__ = ["Extractor", "Outputs", "fastest", "frozen", "small_batches"]
+__all__ = ["Extractor", "Outputs", "fastest", "frozen", "prepare", "small_batches"]

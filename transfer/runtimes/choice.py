@@ -4,7 +4,7 @@ No stop-watch decides: the same network on the same machine is always computed i
 """
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -14,26 +14,55 @@ from transfer import devices
 from transfer.runtimes import graphs, vino
 from transfer.runtimes.base import Extractor, Outputs, least_cosine
 from transfer.runtimes.graphs import KerasExtractor
+from transfer.runtimes.vino import Converted
 
 LEAST_COSINE = 0.999  # of each picture's outputs, flattened, with those of Keras
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A model with the graphs that take seconds to build; see `fastest`."""
+
+    model: keras.Model
+    eager: Callable[[np.ndarray], Outputs]
+    converted: Converted
+    plain: Extractor
+
+
+def prepare(model: keras.Model, shape: tuple[int, ...]) -> "Prepared | keras.Model":
+    """Build what `fastest` needs for pictures of a shape, as far as that can be done without them.
+
+    Where nothing can be built ahead the model is returned; `fastest` will say why.
+    """
+    if keras.backend.backend() != "tensorflow" or devices.has_accelerator():
+        return model
+    try:
+        return _prepared(model, shape)
+    except Exception:  # as in `fastest`
+        return model
+
+
 def fastest(
-    model: keras.Model, samples: np.ndarray, log: Callable[[str], None] | None = None
+    model: "keras.Model | Prepared", samples: np.ndarray, log: Callable[[str], None] | None = None
 ) -> Extractor:
     """Return the fastest way to compute the model's outputs that agrees with Keras.
 
     Args:
-        model: maps RGB pictures [n, size, size, 3] in 0-255 to one or several outputs. Its weights
-            are read now; whether later changes are seen is not defined.
+        model: maps RGB pictures [n, size, size, 3] in 0-255 to one or several outputs; or what
+            `prepare` made of it. Its weights are read now, or were then; whether later changes are
+            seen is not defined.
         samples: 8-32 real pictures, uint8 [k, size, size, 3], on which outputs are compared.
         log: told why TensorFlow has to do what OpenVINO would do faster.
     """
+    if isinstance(model, Prepared):
+        prepared, model = model, model.model
+    else:
+        prepared = None
     if keras.backend.backend() == "tensorflow" and devices.has_accelerator():
         return _on_accelerator(model, samples)
     if keras.backend.backend() == "tensorflow":
         try:
-            return _on_cpu(model, samples)
+            return _on_cpu(prepared or _prepared(model, samples.shape[1:]), samples)
         except ImportError:
             reason = "OpenVINO is not installed"
         except Exception as error:  # what a foreign compiler cannot take has no kind of its own
@@ -44,11 +73,14 @@ def fastest(
     return graphs.small_batches(model, samples.shape[1:])
 
 
-def _on_cpu(model: keras.Model, samples: np.ndarray) -> Extractor:
-    with ThreadPoolExecutor(1) as pool:
-        eager = pool.submit(graphs.eager(model), samples)
-        converted = vino.convert(model, samples.shape[1:])
-        plain, expected = converted.compiled("float32"), eager.result()
+def _prepared(model: keras.Model, shape: tuple[int, ...]) -> Prepared:
+    converted = vino.convert(model, shape)
+    return Prepared(model, graphs.eager(model), converted, converted.compiled("float32"))
+
+
+def _on_cpu(prepared: Prepared, samples: np.ndarray) -> Extractor:
+    plain, converted = prepared.plain, prepared.converted
+    expected = prepared.eager(samples)
     cosine = least_cosine(expected, plain(samples))
     if not cosine > LEAST_COSINE:
         raise ValueError(f"its outputs have a cosine of {cosine:.4f} with those of Keras")

@@ -2,7 +2,7 @@
 
 import functools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -55,12 +55,14 @@ class KerasExtractor(Extractor):
                 yield _joined(pending.popleft())
 
 
-def small_batches(model: keras.Model, shape: tuple[int, ...]) -> KerasExtractor:
+def small_batches(
+    model: keras.Model, shape: tuple[int, ...], live: Collection[keras.Variable] = ()
+) -> KerasExtractor:
     """Return the model as a graph with fixed weights, for pictures [n, *shape] of type uint8.
 
-    On a CPU, each core computes a few pictures at a time.
+    On a CPU, each core computes a few pictures at a time. Changes of `live` variables are seen.
     """
-    compute = fixed(model, shape)
+    compute = fixed(model, shape, live=live)
     if keras.backend.backend() != "tensorflow" or devices.has_accelerator():
         return KerasExtractor(compute)
     return KerasExtractor(compute, threads=devices.cpus(), piece=_PIECE)
@@ -82,14 +84,19 @@ def frozen(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.nda
     return run
 
 
-def fixed(model: keras.Model, shape: tuple[int, ...], dtype: Any = np.uint8) -> Compute:
+def fixed(
+    model: keras.Model,
+    shape: tuple[int, ...],
+    dtype: Any = np.uint8,
+    live: Collection[keras.Variable] = (),
+) -> Compute:
     """Return the model as a TensorFlow graph with fixed weights, for any number of pictures.
 
-    Of another Keras backend, `predict_on_batch`.
+    Of another Keras backend, `predict_on_batch`. Changes of `live` variables are seen.
     """
     if keras.backend.backend() != "tensorflow":
         return lambda batch: _arrays(keras.tree.flatten(model.predict_on_batch(batch)))
-    graph = traced(model, (None, *shape), dtype)
+    graph = traced(model, (None, *shape), dtype, live)
     return lambda batch: _arrays(graph(tf.constant(batch)))
 
 
@@ -126,23 +133,28 @@ def half_precision(model: keras.Model) -> keras.Model:
     return copy
 
 
-def traced(model: keras.Model, shape: tuple[int | None, ...], dtype: Any = np.uint8) -> Any:
+def traced(
+    model: keras.Model,
+    shape: tuple[int | None, ...],
+    dtype: Any = np.uint8,
+    live: Collection[keras.Variable] = (),
+) -> Any:
     """Return the model, with its weights as they are, as a TensorFlow `ConcreteFunction`.
 
     Args:
         model: the model.
         shape: of the pictures, with their number or None in front.
         dtype: of the pictures.
+        live: variables that are read anew at each call.
     """
-    small = 4 * model.count_params() <= _MOST_CONSTANT
-    changed = folding.folded(model) if small else {}
+    read_anew = {id(one) for one in live}
+    variables = [one for one in model.variables if id(one) not in read_anew]
     # Arrays become constants of the graph; tensors stay outside and share the model's memory.
-    values = [
-        (variable, changed.get(id(variable), np.asarray(variable)))
-        if small
-        else (variable, tf.convert_to_tensor(variable.value))
-        for variable in model.variables
-    ]
+    if 4 * model.count_params() <= _MOST_CONSTANT:
+        changed = folding.folded(model)
+        values = [(one, changed.get(id(one), np.asarray(one))) for one in variables]
+    else:
+        values = [(one, tf.convert_to_tensor(one.value)) for one in variables]
 
     def call(pictures: tf.Tensor) -> tuple[Any, ...]:
         mapping = [(variable, tf.convert_to_tensor(value)) for variable, value in values]
@@ -159,9 +171,9 @@ def _call(model: keras.Model, pictures: Any) -> tuple[Any, ...]:
 
 def _joined(pieces: list[Future[Outputs]]) -> Outputs:
     outputs = [piece.result() for piece in pieces]
-    return (
-        outputs[0] if len(outputs) == 1 else tuple(map(np.concatenate, zip(*outputs, strict=True)))
-    )
+    if len(outputs) == 1:
+        return outputs[0]
+    return tuple(map(np.concatenate, zip(*outputs, strict=True)))
 
 
 def _arrays(tensors: Iterable[Any]) -> Outputs:

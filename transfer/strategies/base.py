@@ -13,7 +13,7 @@ from transfer.config import RunConfig
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
 from transfer.features import Features
-from transfer.linear import SearchStep
+from transfer.linear import LinearHead, SearchStep
 from transfer.pooling import Block
 from transfer.runs import Run
 from transfer.training import Progress
@@ -25,7 +25,9 @@ class Task:
 
     `labels` are class numbers [len(index.pictures)]; `features` the pooled stages of the training
     and validation pictures. `mirror` and `turn` say what may be done to a picture without changing
-    its class. `deadline` is in `time.monotonic()` seconds.
+    its class. `deadline` is in `time.monotonic()` seconds. `on_epoch` is told of each new row,
+    `on_history` of all rows of the history so far, that of the head included. Trainings of one
+    task in other settings may share its linear `head` and a folder of `views`, which then stays.
     """
 
     config: RunConfig
@@ -41,8 +43,12 @@ class Task:
     on_progress: Callable[[Progress], None] | None = None
     on_search: Callable[[SearchStep], None] | None = None
     on_epoch: Callable[[dict[str, Any]], None] | None = None
+    on_history: Callable[[list[dict[str, Any]]], None] = lambda _: None
     on_view: Callable[[int, int], None] | None = None
+    on_block: Callable[[int, int], None] | None = None
     should_stop: Callable[[], bool] = lambda: False
+    head: LinearHead | None = None
+    views: Path | None = None
 
     @property
     def num_classes(self) -> int:
@@ -63,8 +69,9 @@ class Trained:
     """A solution: `model` has seen the training pictures only.
 
     `model` maps RGB pictures of any size (0-255) to probabilities. `refit` gives a model that has
-    learned from training and validation pictures, where the strategy has one; it is called after
-    validation. `history` has one row an epoch; `ended` says why training ended.
+    learned from training and validation pictures, where the strategy has one. It is called after
+    validation, for it may be `model` itself with another head. `history` has one row an epoch;
+    `ended` says why training ended.
     """
 
     strategy: str

@@ -4,21 +4,38 @@ The head is the linear one in closed form (LP-FT, arXiv 2202.10054). BatchNormal
 frozen, rates warm up and fall by a cosine, the epoch with the lowest validation loss is kept.
 """
 
+import contextlib
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
 
-from transfer import backbones, batches, boundary, linear, pooling, runtimes, training
+from transfer import (
+    augmentation,
+    backbones,
+    batch_fitting,
+    batches,
+    boundary,
+    linear,
+    memory,
+    pooling,
+    replicas,
+    runtimes,
+    store,
+    training,
+)
 from transfer.augmentation import Augmentation
-from transfer.backbones import Halves
+from transfer.backbones import Backbone, Halves
 from transfer.batches import TrainingBatches
 from transfer.boundary import BoundaryBatches, Lower
+from transfer.errors import RunError
+from transfer.linear import LinearHead
+from transfer.runs import Run
 from transfer.strategies import heads
 from transfer.strategies import plan as planning
 from transfer.strategies.base import Task, Trained
@@ -26,8 +43,6 @@ from transfer.training import Batches, FitSettings, TimeUpError, Validation
 
 _SAMPLES = 16  # pictures by which a fast runtime is compared with Keras
 _BATCH = 32
-# Of the labels (Inception v3, arXiv 1512.00567): a head in closed form starts too sure of itself.
-_SMOOTHING = 0.1
 
 
 @dataclass(frozen=True)
@@ -52,56 +67,128 @@ class Policy:
         return min(max(self.epochs, least), most)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The network of a fine-tuning before its first step, with the rates of its parts.
+
+    `default_rate` is that of all variables which no pattern of `rates` matches.
+    """
+
+    own: Backbone
+    parts: Halves
+    rates: dict[str, float]
+    default_rate: float
+
+
 def train(task: Task, policy: Policy) -> Trained:
     """Solve the task by fine-tuning as the policy says."""
-    config, folder = task.config, task.run.checkpoint_folder / policy.strategy
+    folder = task.run.checkpoint_folder / policy.strategy
     block = pooling.top(task.features.blocks)
-    head = heads.probe(task, block).head
+    head = task.head or heads.probe(task, block).head
+    views = task.views or folder / "views"
+    prepared, first = prepare(task, policy, head), heads.history_row(task, head, (block,))
+
+    def attempt(batch_size: int) -> tuple[keras.Model, Validation, list[dict[str, Any]], str]:
+        source = pictures(task, policy, batch_size, views)
+        model, learned, judged = _inputs(task, prepared.parts, source, views)
+        memory.require(model, batch_size)
+        settings = fit_settings(task, policy, prepared, batch_size)
+        with replicas.working(model) as trained:
+            history, ended = training.fit(
+                trained,
+                learned,
+                judged,
+                settings,
+                folder,
+                task.on_progress,
+                task.on_epoch,
+                task.should_stop,
+                lambda rows: task.on_history([first, *rows]),
+            )
+        return model, judged, history, ended
+
+    model, judged, history, ended = batch_fitting.largest(task.run, task.config.batch_size, attempt)
+    _calibrate(model, prepared.parts, judged)
+    shutil.rmtree(folder / "views", ignore_errors=True)
+    rows = (first, *history)
+    finished = backbones.without_dropping(prepared.own, prepared.parts)
+    return Trained(policy.strategy, backbones.classifier(finished), rows, ended)
+
+
+def prepare(task: Task, policy: Policy, head: LinearHead) -> Prepared:
+    """Return the network with this head, cut where the policy says, what stays being frozen."""
     # A network of its own: the linear classifiers need the pretrained weights as they are.
     pretrained = task.backbone
     own = backbones.load(pretrained.spec, pretrained.image_size, pretrained.weights_path)
-    chosen = planning.plan(own.network, policy.frozen_level)
-    parts = backbones.halves(own, chosen.cut, head, config.dropout)
+    recipe = task.config.recipe
+    level = policy.frozen_level if recipe.frozen_level is None else recipe.frozen_level
+    chosen = planning.plan(own.network, level)
+    parts = backbones.halves(own, chosen.cut, head, task.config.dropout, recipe.drop_connect)
     planning.freeze(own, chosen)
-    rates, default_rate = planning.rates(own, chosen, config.learning_rate)
-    source = _pictures(task, policy)
-    model, learned, judged = _inputs(task, parts, source, folder / "views")
-    settings = FitSettings(
-        epochs=config.epochs or policy.epochs_of(source.steps),
+    if task.config.extends:
+        _take_up(task.run, parts.whole)
+    return Prepared(own, parts, *planning.rates(own, chosen, task.config.learning_rate))
+
+
+def fit_settings(
+    task: Task, policy: Policy, prepared: Prepared, batch_size: int | None = None
+) -> FitSettings:
+    """Return how long and how fast to train, with batches of this size instead of the planned."""
+    config = task.config
+    slower = memory.rate_share(batch_size or config.batch_size, config.batch_size)
+    # The planned batch decides on the epochs: a smaller one makes more steps of the same pictures.
+    steps = -(-len(task.split.train) // config.batch_size)
+    return FitSettings(
+        epochs=config.epochs or policy.epochs_of(steps),
         patience=config.patience or policy.patience,
-        rates=rates,
-        default_rate=default_rate,
+        rates={path: rate * slower for path, rate in prepared.rates.items()},
+        default_rate=prepared.default_rate * slower,
         weight_decay=config.weight_decay,
         deadline=task.deadline,
         averaging=policy.averaging,
-        label_smoothing=_SMOOTHING,
+        recipe=config.recipe,
     )
-    history, ended = training.fit(
-        model,
-        learned,
-        judged,
-        settings,
-        folder,
-        task.on_progress,
-        task.on_epoch,
-        task.should_stop,
-    )
-    _calibrate(model, parts, judged)
-    shutil.rmtree(folder / "views", ignore_errors=True)
-    rows = (heads.history_row(task, head, (block,)), *history)
-    return Trained(policy.strategy, backbones.classifier(parts.whole), rows, ended)
 
 
-def _pictures(task: Task, policy: Policy) -> TrainingBatches:
+def _take_up(run: Run, whole: keras.Model) -> None:
+    """Begin with the model of the run to which this one adds epochs."""
+    try:
+        earlier: Any = keras.saving.load_model(run.start_path, compile=False)
+        whole.set_weights(backbones.after_resizing(earlier).get_weights())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"'{run.start_path}', the model to begin with, cannot be read ({error}). Delete this"
+            " run and extend the earlier one again."
+        ) from error
+
+
+def augmentation_of(task: Task, policy: Policy) -> Augmentation | None:
+    """Return how pictures are changed: as the user says, else by the policy; None: not at all."""
+    config = task.config
+    # "none" means none: what is merely measured to be harmless is left out, too.
+    still = config.changes.level == "none"
+    mirror = task.mirror and not (still and config.horizontal_flip is None)
+    turn = task.turn and not (still and config.quarter_turns is None)
+    return augmentation.chosen(policy.augmentation, config.changes, mirror, turn)
+
+
+def pictures(
+    task: Task, policy: Policy, batch_size: int | None = None, folder: Path | None = None
+) -> TrainingBatches:
+    """Return the training pictures, augmented as the policy says.
+
+    Where they do not fit into memory they are kept, resized, in a file in `folder`.
+    """
     config, train = task.config, task.split.train
     return TrainingBatches(
         task.paths(train),
         task.labels[np.asarray(train)],
         task.num_classes,
         config.image_size,
-        config.batch_size,
+        batch_size or config.batch_size,
         config.seed,
-        Augmentation(level=policy.augmentation, mirror=task.mirror, turn=task.turn),
+        augmentation_of(task, policy),
+        folder,
     )
 
 
@@ -113,7 +200,7 @@ def _inputs(
     paths, size = task.paths(task.split.val), task.config.image_size
     height, width, channels = (int(side) for side in parts.lower.output.shape[1:])
     shape = (height, width, channels)
-    count = boundary.views(shape, source.pictures, folder)
+    count = _views(shape, source.pictures, folder)
     if not count:
         return parts.whole, source, Validation(batches.loaded(paths, size), labels)
     samples = next(iter(batches.pictures(paths[:_SAMPLES], size, _SAMPLES))).numpy()
@@ -121,6 +208,19 @@ def _inputs(
     plain = boundary.plain(lower, paths, size, folder / "validation.npy", lambda _: None)
     learned = BoundaryBatches(source, lower, count, folder, _counter(task, source.pictures))
     return parts.upper, learned, Validation(plain, labels)
+
+
+def _views(shape: tuple[int, int, int], pictures: int, folder: Path) -> int:
+    """Return how many views are kept: as many as at the first start, however full the disk is now.
+
+    Another number would be another training.
+    """
+    told = folder / "count.json"
+    with contextlib.suppress(OSError, ValueError):
+        return int(store.read_json(told))
+    count = boundary.views(shape, pictures, folder)
+    store.write_json(told, count)
+    return count
 
 
 def _calibrate(model: keras.Model, parts: Halves, judged: Validation) -> None:

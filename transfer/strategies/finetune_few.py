@@ -1,5 +1,6 @@
 """Retrain the network's last part: the head first, then the last stages at a tenth of its rate."""
 
+from transfer.changes import POLICIES
 from transfer.strategies import fine_tuning
 from transfer.strategies.base import Task, Trained
 from transfer.strategies.fine_tuning import Policy
@@ -11,7 +12,7 @@ POLICY = Policy(
     least_steps=500,
     most_steps=5_000,
     patience=5,
-    augmentation="light",
+    augmentation=POLICIES["finetune_few"],
     averaging=False,
 )
 

@@ -1,5 +1,6 @@
 """Retrain most of the network: the deeper a layer, the more slowly it learns."""
 
+from transfer.changes import POLICIES
 from transfer.strategies import fine_tuning
 from transfer.strategies.base import Task, Trained
 from transfer.strategies.fine_tuning import Policy
@@ -11,7 +12,7 @@ POLICY = Policy(
     least_steps=1_000,
     most_steps=10_000,
     patience=8,
-    augmentation="strong",
+    augmentation=POLICIES["finetune_many"],
     averaging=True,
 )
 

@@ -17,7 +17,7 @@ def probe(task: Task, block: Block, tell: bool = False) -> Probe:
         task.of(block, train),
         task.labels[np.asarray(train)],
         task.num_classes,
-        task.features.groups(train),
+        task.split.together(train),
         task.on_search if tell else None,
     )
 
@@ -44,6 +44,12 @@ def joined(heads: list[LinearHead], weights: np.ndarray, temperature: float = 1.
 def model(task: Task, head: LinearHead, blocks: tuple[Block, ...]) -> "backbones.keras.Model":
     """Return the whole classifier: pictures in, probabilities out."""
     return backbones.classifier(backbones.with_head(task.backbone, head, blocks))
+
+
+def refit(solution: "backbones.keras.Model", head: LinearHead) -> "backbones.keras.Model":
+    """Return the classifier with another head; it is the same model, changed."""
+    backbones.set_head(solution, head)
+    return solution
 
 
 def history_row(

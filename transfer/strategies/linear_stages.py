@@ -1,9 +1,11 @@
 """Listen to several stages: a linear classifier on each, and those that go together answer."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from transfer import linear, selection
-from transfer.linear import LinearHead
+from transfer.linear import LinearHead, Probe
 from transfer.strategies import heads
 from transfer.strategies.base import Task, Trained
 
@@ -16,7 +18,7 @@ def train(task: Task) -> Trained:
     The mean of linear classifiers' logits is again linear in the blocks side by side, so the model
     has one head. Its temperature is fitted to what the members say of pictures they left out.
     """
-    probes = [heads.probe(task, block) for block in task.features.blocks]
+    probes = [*_probes(task)]
     labels = task.labels[np.asarray(task.split.train)]
     weights = selection.weights([one.held_out for one in probes], labels, task.config.seed)
     second = np.sort(weights)[-2:].min()  # never one alone, however little the second may count
@@ -37,13 +39,23 @@ def train(task: Task) -> Trained:
 
     def refit() -> "heads.backbones.keras.Model":
         again = [heads.refitted(task, b, m) for b, m in zip(blocks, members, strict=True)]
-        return heads.model(task, joined(again), blocks)
+        return heads.refit(model, joined(again))
 
     head = joined(members)
+    model = heads.model(task, head, blocks)
     return Trained(
         strategy="linear_stages",
-        model=heads.model(task, head, blocks),
+        model=model,
         history=(heads.history_row(task, head, blocks),),
         ended="closed form",
         refit=refit,
     )
+
+
+def _probes(task: Task) -> Iterator[Probe]:
+    """Yield the probe of each block; with tens of thousands of pictures each takes seconds."""
+    blocks = task.features.blocks
+    for number, block in enumerate(blocks):
+        if task.on_block:
+            task.on_block(number, len(blocks))
+        yield heads.probe(task, block)

@@ -12,10 +12,11 @@ def train(task: Task) -> Trained:
     """
     block = pooling.top(task.features.blocks)
     head = heads.probe(task, block, tell=True).head
+    model = heads.model(task, head, (block,))
     return Trained(
         strategy="linear_top",
-        model=heads.model(task, head, (block,)),
+        model=model,
         history=(heads.history_row(task, head, (block,)),),
         ended="closed form",
-        refit=lambda: heads.model(task, heads.refitted(task, block, head), (block,)),
+        refit=lambda: heads.refit(model, heads.refitted(task, block, head)),
     )

@@ -1,4 +1,7 @@
-"""Random changes of training pictures that keep the label, drawn for each picture by itself."""
+"""The augmentation of an earlier version, as it was: what the two levels must go on doing.
+
+Runs that were begun with it go on, and its results were measured.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
