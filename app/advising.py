@@ -5,21 +5,20 @@ training that follows the advice measures by itself; what it found is taken over
 """
 
 import contextlib
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app import jobs, measured, workshop
+from app import jobs, measured, measurements, workshop
 from app.jobs import Job
 from app.measured import Advice
-from transfer import store
-from transfer.config import RunConfig
-from transfer.errors import RunError, TransferError
+from app.measurements import Shelf
+from transfer.errors import TransferError
 from transfer.runs import Run
 
 _GRACE = 1.0  # seconds; nothing is written that would have to be brought to its end
+_SHELF = Shelf("advise", "advice", "advice")
 _NOTHING = (
     "The measuring ended without an advice that this version understands. Try it again; a training"
     " works without it, too."
@@ -27,22 +26,13 @@ _NOTHING = (
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(measurements.Subject):
     """What is measured: a data set as a network sees it, at an input size in pixels."""
-
-    digest: str
-    backbone: str
-    image_size: int
-
-    @property
-    def key(self) -> str:
-        """The name of its folder and of its job."""
-        return f"{self.digest}-{self.backbone.replace(':', '-')}-{self.image_size}"
 
     @property
     def run(self) -> Run:
         """The folder in which it is measured, which may not be there."""
-        return Run(folder() / self.key)
+        return _SHELF.run(self)
 
 
 @dataclass(frozen=True)
@@ -68,7 +58,7 @@ class Standing:
 
 def folder() -> Path:
     """Return where the measurements are."""
-    return store.home() / "advice"
+    return _SHELF.folder
 
 
 def standing(subject: Subject) -> Standing:
@@ -78,9 +68,9 @@ def standing(subject: Subject) -> Standing:
     job = jobs.latest("advise", subject.key)
     if job and job.state in ("queued", "running"):
         word = "waiting" if job.state == "queued" else "measuring"
-        return Standing(word, job=job, status=_status(subject.run))
+        return Standing(word, job=job, status=measurements.status(subject.run))
     if (run := _under_way(subject)) is not None:
-        return Standing("training", status=_status(run))
+        return Standing("training", status=measurements.status(run))
     if job is None or job.state == "cancelled":
         return Standing("none")
     return Standing("failed", job=job, error=job.error or _NOTHING)
@@ -92,13 +82,7 @@ def begin(subject: Subject) -> None:
     Raises:
         BackboneError: the network does not take pictures of that size.
     """
-    config = _settings(subject)
-    job = jobs.latest("advise", subject.key)
-    if job is None or job.state not in ("queued", "running"):
-        if not _prepared(subject, config):
-            shutil.rmtree(subject.run.folder, ignore_errors=True)
-        subject.run.start(config)
-    jobs.submit("advise", subject.key)
+    _SHELF.begin(subject)
 
 
 def give_way(digest: str, keep: Subject | None = None) -> None:
@@ -114,35 +98,17 @@ def give_way(digest: str, keep: Subject | None = None) -> None:
 
 def forget(digest: str) -> None:
     """End and remove all measurements of a data set."""
-    for path in folders(digest):
-        jobs.forget("advise", path.name)
-        shutil.rmtree(path, ignore_errors=True)
+    _SHELF.forget(digest)
 
 
 def folders(digest: str | None = None) -> list[Path]:
     """Return the folders of the measurements, of all data sets or of one."""
-    found = [path for path in folder().glob("[!.]*") if path.is_dir()]
-    return [path for path in found if digest in (None, of_data_set(path.name))]
+    return _SHELF.folders(digest)
 
 
 def of_data_set(key: str) -> str:
-    """Return the digest of the data set that a measurement is of."""
-    return key.partition("-")[0]
-
-
-def _settings(subject: Subject) -> RunConfig:
-    return RunConfig(subject.digest, subject.backbone, subject.image_size, strategy="auto")
-
-
-def _prepared(subject: Subject, config: RunConfig) -> bool:
-    """Whether the folder can be used as it is: not one of another version, without an advice."""
-    with contextlib.suppress(TransferError):
-        return subject.run.exists and subject.run.config() == config and not _has_advice(subject)
-    return False
-
-
-def _has_advice(subject: Subject) -> bool:
-    return subject.run.read("advice") is not None
+    """Return the digest of the data set that a measurement, or a check, is of."""
+    return measurements.of_data_set(key)
 
 
 def _under_way(subject: Subject) -> Run | None:
@@ -154,19 +120,12 @@ def _under_way(subject: Subject) -> Run | None:
     return None
 
 
-def _status(run: Run) -> dict[str, Any]:
-    try:
-        return run.status_now()
-    except RunError:
-        return {}
-
-
 def _of_a_training(subject: Subject) -> Advice | None:
     """Return what a training of the same subject has measured, and keep it in its own place."""
     for run in _trainings(subject):
         if advice := measured.read(run):
             with contextlib.suppress(OSError, TransferError):
-                subject.run.start(_settings(subject))
+                subject.run.start(subject.config)
                 subject.run.write("advice", run.read("advice"))
             return advice
     return None

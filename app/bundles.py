@@ -4,7 +4,8 @@ The file of a whole run is an uncompressed zip:
 
     transfer-run.txt     says what this is; the first entry, so that the first bytes tell
     run/                 the files of the run folder on which its result rests (`_RUN_FILES`)
-    dataset/             index.json about.json images/<sha256>.png: the data set as a whole
+    dataset/             index.json about.json version.json images/<sha256>.png: the data set as a
+                         whole, in the version that the run learned from
     bundle.json          {"format", "transfer", "run", "name", "dataset", "files"}; "files" has
                          for each name its "size" and "sha256"
 
@@ -27,13 +28,13 @@ from app import datasets, foreign, jobs, packing, workshop
 from app.foreign import OnProgress
 from app.packing import BundleError, Entries
 from transfer import __version__, store
-from transfer.dataset import archive, importer, names
+from transfer.dataset import archive, importer, names, versions
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.intake import Limits
 from transfer.errors import DataError
 from transfer.runs import Run
 
-FORMAT = 2  # 1: before there was an advice
+FORMAT = 3  # 1: before there was an advice; 2: before data sets had versions
 TRUST = (
     "A model is a program, not only figures. A run that comes in is looked through, but no look is"
     " a proof. Only bring in what comes from somebody you trust."
@@ -53,7 +54,8 @@ _IDENTITY = ("config.json", "split.json", "answers.npz", "model.keras")  # equal
 _PICTURE = re.compile(r"dataset/images/[0-9a-f]{64}\.png")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 _MODEL_BYTES = 8 * 1024**3
-_OTHER_ENTRIES = 4  # the mark, the facts, and two about the data set
+_ABOUT_DATA = ("index.json", "about.json", versions.FACTS)
+_OTHER_ENTRIES = 2 + len(_ABOUT_DATA)  # the mark and the facts
 
 
 def packed(kind: str, run_id: str) -> Path:
@@ -179,7 +181,7 @@ def _dataset_entries(digest: str) -> Entries:
             " whole. Its model can: open the run and go to 'Use'."
         )
     pictures = sorted({picture.file for picture in datasets.index(digest).pictures})
-    inside = {f"dataset/{name}": root / name for name in ("index.json", "about.json", *pictures)}
+    inside = {f"dataset/{name}": root / name for name in (*_ABOUT_DATA, *pictures)}
     return {name: path for name, path in inside.items() if path.is_file()}
 
 
@@ -217,7 +219,7 @@ def _unpack(path: Path, work: Path) -> dict[str, Any]:
 def _belongs(name: str) -> bool:
     if name.startswith("run/"):
         return name.removeprefix("run/") in _RUN_FILES
-    return name in ("dataset/index.json", "dataset/about.json") or bool(_PICTURE.fullmatch(name))
+    return name in {f"dataset/{one}" for one in _ABOUT_DATA} or bool(_PICTURE.fullmatch(name))
 
 
 def _place(made: Run, index: ImageIndex, run_id: str) -> str:
@@ -253,7 +255,7 @@ def _place_dataset(index: ImageIndex, name: str) -> bool:
         if datasets.index(index.digest).pictures != index.pictures:
             raise _refused("its pictures are not those that are here under the same address")
         return False
-    foreign.tidy_dataset(index.root, name)
+    foreign.tidy_dataset(index, name)
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.exists():  # some of its pictures were lost
         place.rename(index.root.with_name("broken"))

@@ -6,6 +6,7 @@ from typing import Any
 
 from app import datasets, figures, overview, verdicts, ways, words, workshop
 from app.figures import Answer, Figures
+from transfer import config, toolbox
 from transfer.runs import Run
 
 SURE = 0.05  # a difference that chance makes less often than this counts
@@ -20,6 +21,7 @@ _LABELS = {
     "seed": "Seed (decides who is in the test)",
     "horizontal_flip": "Pictures mirrored",
     "quarter_turns": "Pictures turned",
+    "changes": "Pictures changed",
     "learning_rate": "Learning rate",
     "batch_size": "Pictures a step",
     "patience": "Rounds without gain before it stops",
@@ -30,6 +32,7 @@ _LEFT_OPEN = {
     "patience": "as usual for the way of learning",
     "horizontal_flip": "as measured",
     "quarter_turns": "as measured",
+    "frozen_level": "as usual for the way of learning",
 }
 
 
@@ -69,7 +72,7 @@ class Paired:
 
 def differences(one: Run, other: Run) -> list[Difference]:
     """Return the settings in which two runs differ."""
-    left, right = workshop.readable(one) or {}, workshop.readable(other) or {}
+    left, right = (_settings(run) for run in (one, other))
     return [
         Difference(_label(key), _value(key, left.get(key)), _value(key, right.get(key)))
         for key in {**left, **right}
@@ -139,7 +142,7 @@ def sentence(found: Paired, one: str, other: str) -> str:
             f" chance would make such a difference in {chance}."
         )
     return (
-        f"Too close to call: {one} alone was right on {verdicts.pictures(found.only_one)},"
+        f"No difference shown: {one} alone was right on {verdicts.pictures(found.only_one)},"
         f" {other} alone on {found.only_other:,}. Were they equally good, chance would make such a"
         f" difference in {chance}."
     )
@@ -149,12 +152,12 @@ def _alike(found: Paired) -> str:
     n = found.pictures
     few = f"{n:,} {'is' if n == 1 else 'are'} too few to tell them apart."
     if found.neither == 0:
-        return f"Both were right on all {n:,}; {few}"
+        return f"No difference shown: both were right on all {n:,}; {few}"
     if found.both == 0:
-        return f"Both were wrong on all {n:,}; {few}"
+        return f"No difference shown: both were wrong on all {n:,}; {few}"
     return (
-        f"Both were right on the same {found.both:,} of {verdicts.pictures(n)}, and wrong on the"
-        f" same {found.neither:,}: nothing tells them apart."
+        f"No difference shown: both were right on the same {found.both:,} of"
+        f" {verdicts.pictures(n)}, and wrong on the same {found.neither:,}."
     )
 
 
@@ -194,7 +197,22 @@ def _often(p: float) -> str:
 
 
 def _label(key: str) -> str:
-    return _LABELS.get(key) or key.replace("_", " ").capitalize()
+    titles = {one.name: one.title for one in toolbox.SETTINGS}
+    return _LABELS.get(key) or titles.get(key) or key.replace("_", " ").capitalize()
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """Return the settings without nesting, but for the changes of pictures, which stay one."""
+    said = dict(workshop.readable(run) or {})
+    changes = said.pop("changes", None)
+    return {**config.flat(said), **({"changes": changes} if changes is not None else {})}
+
+
+def _changed(said: dict[str, Any]) -> str:
+    values = [
+        f"{key.replace('_', ' ')} {value}" for key, value in said.items() if value is not None
+    ]
+    return ", ".join(values) or "as usual for the way of learning"
 
 
 def _value(key: str, value: Any) -> str:
@@ -206,6 +224,9 @@ def _value(key: str, value: Any) -> str:
         "strategy": ways.named,
         "budget": lambda seconds: words.duration(seconds).removeprefix("about "),
         "image_size": lambda pixels: f"{pixels} x {pixels} pixels",
+        "optimizer": lambda name: toolbox.optimizer(name).title,
+        "schedule": lambda name: toolbox.schedule(name).title,
+        "changes": _changed,
     }
     if key in special:
         return special[key](value)

@@ -22,6 +22,17 @@ more, or the network itself has to learn anew.
 The dot is where your pictures were measured to be, its bars how far that may be off (95 %). The
 nearer the dot is to a border, the less it matters which of the two cells is taken.
 """
+ABOUT_THE_REASONS = """
+**How many** is counted, and a small classifier is fitted to a half, a quarter and less of your
+pictures: where it still gains a lot from more of them, there are few.
+
+**How much they are like** those that the network knows is read off the network itself. While it
+learned, it kept the mean and the spread of what each of its channels says (*BatchNorm*). How far
+your pictures move these means, in units of that spread, is the shift. No labels are needed.
+
+**Which stage tells your classes apart** is asked of a small classifier at each stage, as the
+picture beside the table shows.
+"""
 ABOUT_THE_STAGES = """
 A network sees in stages: the first ones find edges, the next textures, then parts of things, and
 the last whole things as it learned to tell them apart. At each stage a small classifier (*linear
@@ -50,11 +61,13 @@ def certainty(advice: Advice) -> str:
     """Say how sure the two verdicts are."""
     size, likeness = advice.size.confidence, advice.similarity.confidence
     if min(size, likeness) >= _CLEAR:
-        return "Both were measured clearly."
+        sure = (percent_sure(size), percent_sure(likeness))
+        return f"Both are {sure[0]} sure." if sure[0] == sure[1] else f"Sure: {' and '.join(sure)}."
     what = "whether they are few" if size < likeness else "whether they are like those"
+    least = percent_sure(min(size, likeness))
     if min(size, likeness) >= _CLOSE:
-        return f"It is fairly sure; least so {what}."
-    return f"It is a close call {what}: the cell beside it may do as well."
+        return f"It is fairly sure; least so {what} ({least})."
+    return f"It is a close call {what} ({least} sure): the cell beside it may do as well."
 
 
 def percent_sure(confidence: float) -> str:
@@ -62,18 +75,24 @@ def percent_sure(confidence: float) -> str:
     return verdicts.probability(confidence)
 
 
+def lasts(strategy: str, seconds: float) -> str:
+    """Return how long a way takes; retraining ends early where it gets no better."""
+    about = words.duration(seconds)
+    return f"up to {about}" if ways.tunes(strategy) else about
+
+
 def cost(advice: Advice, strategy: str) -> str | None:
     """Return how long a way takes, beside the advised one, where that is known."""
     mine, theirs = advice.costs.get(strategy), advice.costs.get(advice.strategy)
     if mine is None:
         return None
+    took = lasts(strategy, mine)
     if theirs is None or strategy == advice.strategy:
-        return f"It takes {words.duration(mine)} on this machine."
-    if words.duration(mine) == words.duration(theirs):
-        return f"It takes {words.duration(mine)} on this machine, as the advised way does."
+        return f"It takes {took} on this machine."
+    if took == lasts(advice.strategy, theirs):
+        return f"It takes {took} on this machine, as the advised way does."
     return (
-        f"It takes {words.duration(mine)} on this machine; the advised way takes"
-        f" {words.duration(theirs)}."
+        f"It takes {took} on this machine; the advised way takes {lasts(advice.strategy, theirs)}."
     )
 
 
@@ -102,7 +121,7 @@ def risk(advice: Advice, strategy: str) -> str:
 
 def asked_for() -> str:
     """Say what choosing a way means."""
-    return "You get just this way: what you choose is kept, whatever the comparison would say."
+    return "You get just this way; no other is tried beside it."
 
 
 def followed(advice: Advice) -> str:
@@ -164,11 +183,22 @@ def guess(found: Guess, what: str) -> str:
     """Say by what it was guessed whether pictures may be "mirrored" or "turned"."""
     plain = verdicts.percent(found.accuracy, found.n)
     changed = verdicts.percent(found.changed, found.n)
-    verdict = f"being {what} does no harm" if found.safe else "better not"
+    verdict = f"being {what} does little harm" if found.safe else "better not"
     return (
-        f"A classifier that had not learned from {verdicts.pictures(found.n)} was right on {plain}"
-        f" of them, and on {changed} of the same ones {what}: {verdict}."
+        f"{verdicts.pictures(found.n)} were shown to a classifier that had not learned from them:"
+        f" it was right on {plain} as they are, and on {changed} {what}. So {verdict}."
     )
+
+
+def unasked(advice: Advice | None, asked: bool) -> str:
+    """Say what retraining does to pictures where the two questions were not put."""
+    if asked or advice is None or advice.mirror is None or advice.turn is None:
+        return ""
+    done = [
+        what for what, guess in (("mirrored", advice.mirror), ("turned", advice.turn)) if guess.safe
+    ]
+    so = f"be {' and '.join(done)}" if done else "neither be mirrored nor be turned"
+    return f" While a network is retrained its pictures may {so}, as was measured to be safe."
 
 
 def all_four(advice: Advice | None, limit: float) -> str:
@@ -179,10 +209,10 @@ def all_four(advice: Advice | None, limit: float) -> str:
     if len(known) < len(costs):
         return f"At most {most}. What does not fit into that is left out, and it says so."
     if sum(known) <= limit:
-        return f"All four take {words.duration(sum(known))} on this machine."
+        return f"All four take up to {words.duration(sum(known))} on this machine."
     return (
-        f"All four would take {words.duration(sum(known))} on this machine. After {most} the slower"
-        " ones are cut short or left out, and it says so."
+        f"All four may take up to {words.duration(sum(known))} on this machine. After {most} the"
+        " slower ones are cut short or left out, and it says so."
     )
 
 

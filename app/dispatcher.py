@@ -6,6 +6,7 @@ that it was born with, and the next dispatcher tells by that lock whether it sti
 """
 
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -18,9 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from app import jobs, processes
+from app import attempts, jobs, processes
+from app.attempts import Before
 from app.jobs import Job
-from transfer import store
+from transfer import shortage, store
+from transfer.runs import Run
 
 Commands = Mapping[str, Callable[[str], Sequence[str]]]
 
@@ -34,17 +37,26 @@ COMMANDS: Commands = {
         *(sys.executable, "-m", "transfer", "measure"),
         *(str((store.home() / "advice" / target).absolute()), "--json"),
     ],
+    "check": lambda target: [
+        *(sys.executable, "-m", "transfer", "check"),
+        *(str((store.home() / "health" / target).absolute()), "--json"),
+    ],
+    "rehearse": lambda target: [
+        *(sys.executable, "-m", "transfer", "rehearse"),
+        *(str((store.home() / "rehearsals" / target).absolute()), "--json"),
+    ],
 }
-ATTEMPTS = 3
 INTERVAL = 0.3  # seconds between two looks at the queue
 IDLE = 15.0  # seconds without a web server after which an idle dispatcher leaves
 KEEP_FILES = 30 * 24 * 3600.0
 _CLEANING_INTERVAL = 3600.0
 _TAIL = 1 << 20  # bytes; the last line of a job's output is far shorter
-_WORK = {"train": "The training", "import": "Taking in the pictures", "advise": "The measuring"}
+# After a job found the disk full it is tried again with so many more bytes, or so much later: not
+# every limit is one that can be asked for.
+_FREED, _AGAIN = 2**20, 600.0
 # Kinds that share their slots; the first goes first. Somebody sits before the page and waits for an
-# advice, which takes a minute; whoever starts a training comes back later.
-_LANES: Sequence[Sequence[jobs.Kind]] = (("advise", "train"), ("import",))
+# advice or a check, which take a minute; whoever starts a training comes back later.
+_LANES: Sequence[Sequence[jobs.Kind]] = (("advise", "check", "rehearse", "train"), ("import",))
 
 
 class Dispatcher:
@@ -52,8 +64,8 @@ class Dispatcher:
 
     Args:
         commands: For each kind of job, from its target to the command that does it.
-        gpus: One training or measurement at a time runs on each. Default: those of the machine.
-            Without any, one at a time runs.
+        gpus: One training, measurement or check at a time runs on each. Default: those of the
+            machine. Without any, one at a time runs.
     """
 
     def __init__(self, commands: Commands = COMMANDS, gpus: Sequence[str] | None = None) -> None:
@@ -62,6 +74,8 @@ class Dispatcher:
         self._slots = (self._gpus or ["cpu"], ["import 1", "import 2"])
         self._children: dict[int, tuple[Job, subprocess.Popen[bytes]]] = {}
         self._adopted: set[int] = set()
+        self._before: dict[int, Before] = {}  # each process that was started or adopted
+        self._full: dict[int, tuple[int, float]] = {}  # job -> what it waits for: bytes, or when
         self._cancelled: dict[int, float] = {}  # when it was first seen
 
     def step(self) -> bool:
@@ -89,21 +103,22 @@ class Dispatcher:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             del self._children[job.id]
-            _settle(job, process.returncode)
+            self._settle(job, process.returncode)
 
     def _watch(self, job: Job) -> None:
         """See whether a process that an earlier dispatcher started has ended."""
         if processes.lives(jobs.file(job, "lock")):
             if job.id not in self._adopted:
                 _log(f"adopted job {job.id}")
+                self._before[job.id] = attempts.before(job)
             self._adopted.add(job.id)
         elif job.id in self._adopted:
             self._adopted.remove(job.id)
             processes.sweep(jobs.file(job, "lock"))
-            _settle(job)
+            self._settle(job)
         else:
             # Nobody saw it end: the machine went down, most likely. That is not the job's fault.
-            _settle(job, blamed=False)
+            self._settle(job, blamed=False)
 
     def _insist(self, job: Job) -> None:
         """End a cancelled job if whoever cancelled it has not managed to, or has gone itself."""
@@ -123,9 +138,16 @@ class Dispatcher:
                 free
                 and job.state == "queued"
                 and job.target not in targets
+                and self._has_room(job)
                 and self._start(job, free[0])
             ):
                 free.pop(0)
+
+    def _has_room(self, job: Job) -> bool:
+        """Whether a job may begin: not on a full disk, and after that with more room, or later."""
+        needed, later = self._full.get(job.id, (0, 0.0))
+        free = shortage.free_bytes()
+        return free >= shortage.ROOM and (free >= needed or time.monotonic() >= later)
 
     def _start(self, job: Job, slot: str) -> bool:
         """Start a job's process, which inherits its lock; False if it cannot be had just now."""
@@ -142,6 +164,7 @@ class Dispatcher:
             ):
                 if not jobs.claim(job, slot):
                     return False
+                self._before[job.id] = attempts.before(job)
                 gpu = {"CUDA_VISIBLE_DEVICES": slot} if slot in self._gpus else {}
                 process = subprocess.Popen(
                     processes.announced(path, self._commands[job.kind](job.target)),
@@ -156,6 +179,42 @@ class Dispatcher:
         self._children[job.id] = (job, process)
         _log(f"started job {job.id}, {job.kind} {job.target}, as process {process.pid} on {slot}")
         return True
+
+    def _settle(self, job: Job, status: int | None = None, blamed: bool = True) -> None:
+        """Record how a job has ended, by the last line of its output.
+
+        Args:
+            job: As it stood when it was started, or read.
+            status: Of its process, where that is known.
+            blamed: Whether an end without an answer counts as a failed attempt.
+        """
+        answer = _answer(jobs.file(job, "out"))
+        how = "an" if answer is not None else "no"
+        _log(f"job {job.id} has ended with {how} answer, {status=}")
+        lacking = (answer or {}).get("lacking")
+        free = shortage.free_bytes()
+        unsaid = answer is None and status == attempts.UNSAID and free < 4 * shortage.ROOM
+        if lacking == "disk" or unsaid:
+            self._full[job.id] = (free + _FREED, time.monotonic() + _AGAIN)
+            jobs.settle(job, "queued", shortage.in_words("disk"))
+        elif answer is None or lacking:
+            self._tried(job, status, lacking, blamed)
+        elif answer.get("paused"):
+            _rest(job)
+        elif answer.get("error"):
+            jobs.settle(job, "failed", str(answer["error"]))
+        else:
+            jobs.settle(job, "done")
+        self._before.pop(job.id, None)
+
+    def _tried(self, job: Job, status: int | None, lacking: str | None, blamed: bool) -> None:
+        """Let a job that crashed, or was killed, begin again, unless that would have no end."""
+        before = self._before.get(job.id)
+        how = attempts.Ending(job, status, lacking, before)
+        if blamed and how.last:
+            jobs.settle(job, "failed", how.in_words(), crashed=True, got_on=how.got_on)
+        else:
+            jobs.settle(job, "queued", crashed=blamed, got_on=how.got_on)
 
 
 def main(
@@ -198,9 +257,10 @@ def clean(older_than: float = KEEP_FILES) -> None:
 
 def _work(dispatcher: Dispatcher, lock: IO[str], interval: float, idle: float) -> None:
     cleaning = 0.0
+    web = _Web()
     while _is_at(lock, jobs.dispatcher_lock()):  # else the store was deleted, and is not ours now
         try:
-            if not dispatcher.step() and not _wanted(idle):
+            if not dispatcher.step() and web.silent() > idle:
                 return
             if time.monotonic() >= cleaning:
                 clean()
@@ -219,31 +279,28 @@ def _is_at(handle: IO[str], path: Path) -> bool:
         return False
 
 
-def _wanted(idle: float) -> bool:
-    try:
-        return time.time() - jobs.web_alive().stat().st_mtime < idle
-    except FileNotFoundError:
-        return False
+class _Web:
+    """For how long no web server has shown itself, whatever the clock on the wall does."""
+
+    def __init__(self) -> None:
+        self._touched, self._seen = 0, -math.inf
+
+    def silent(self) -> float:
+        """Return the seconds since a touch of its file was first seen."""
+        try:
+            touched = jobs.web_alive().stat().st_mtime_ns
+        except FileNotFoundError:
+            return math.inf
+        if touched != self._touched:
+            self._touched, self._seen = touched, time.monotonic()
+        return time.monotonic() - self._seen
 
 
-def _settle(job: Job, status: int | None = None, blamed: bool = True) -> None:
-    """Record how a job has ended, by the last line of its output.
-
-    Args:
-        job: As it stood when it was started, or read.
-        status: Of its process, where that is known.
-        blamed: Whether an end without an answer counts as a failed attempt.
-    """
-    answer = _answer(jobs.file(job, "out"))
-    _log(f"job {job.id} has ended with {'an' if answer is not None else 'no'} answer, {status=}")
-    if answer is None and blamed and job.attempts + 1 >= ATTEMPTS:
-        jobs.settle(job, "failed", _unexpected(job, status), crashed=True)
-    elif answer is None:
-        jobs.settle(job, "queued", crashed=blamed)
-    elif answer.get("error"):
-        jobs.settle(job, "failed", str(answer["error"]))
-    else:
-        jobs.settle(job, "done")
+def _rest(job: Job) -> None:
+    """Let a job rest; somebody may have let it go on while its process ended."""
+    jobs.settle(job, "paused")
+    if not Run(store.home() / "runs" / job.target).pause_requested():
+        jobs.submit(job.kind, job.target)
 
 
 def _answer(output: Path) -> dict[str, Any] | None:
@@ -258,19 +315,9 @@ def _answer(output: Path) -> dict[str, Any] | None:
     return answer if isinstance(answer, dict) else None
 
 
-def _unexpected(job: Job, status: int | None) -> str:
-    # The kernel kills so where memory runs out; hardly anybody else does three times.
-    memory = status == -signal.SIGKILL
-    return (
-        f"{_WORK[job.kind]} stopped unexpectedly {ATTEMPTS} times"
-        f"{', probably because this computer ran out of memory' if memory else ''}."
-        f" Nothing of the data is lost:{' close other programs and' if memory else ''} start it"
-        f" again. Technical details: the file '{jobs.file(job, 'log')}'."
-    )
-
-
 def _log(words: str) -> None:
-    sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {words}\n")
+    with suppress(OSError):  # a full disk is no reason to leave
+        sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {words}\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import os
 import re
 import struct
 import time
-import typing
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from app import datasets, measured, shapes, ways
+from app import datasets, lineage, measured, shapes, ways
 from app.shapes import EACH, SuspiciousError, expect, fits
 from transfer import store
 from transfer.config import RunConfig
@@ -141,9 +140,11 @@ def check_dataset(root: Path, digest: str, on_progress: OnProgress) -> ImageInde
         known = known and _plain(picture.name) and _plain(picture.label)
         known = known and isinstance(picture.sha256, str) and _SHA256.fullmatch(picture.sha256)
         known = known and picture.file == f"images/{picture.sha256}.png"
+        known = known and (picture.group is None or _plain(picture.group))
         expect(bool(known), "a picture has no name")
     held = {f"images/{path.name}" for path in root.glob("images/*")}
     expect(held == {picture.file for picture in index.pictures}, "it has pictures without a label")
+    lineage.check(index)
     _check_pictures(root, {picture.file: picture for picture in index.pictures}, on_progress)
     return index
 
@@ -210,12 +211,16 @@ def tidy_about(run: Run) -> dict[str, Any]:
     return {"name": _name(kept["name"]), "created": created, "brought_in": now}
 
 
-def tidy_dataset(root: Path, otherwise: str) -> None:
-    """Write the name of a data set anew, made harmless."""
-    path = root / "about.json"
+def tidy_dataset(index: ImageIndex, otherwise: str) -> None:
+    """Write the name of a data set and its place among its versions anew, made harmless.
+
+    Where other versions of it are here, it is called as they are.
+    """
+    path = index.root / "about.json"
     kept = shapes.read(path) if path.is_file() else {}
     name = kept.get("name") if isinstance(kept, dict) else None
-    store.write_json(path, {"name": _name(name or otherwise), "added": time.time()})
+    name = lineage.fit_in(index) or _name(name or otherwise)
+    store.write_json(path, {"name": name, "added": time.time()})
 
 
 def _config(run: Run) -> RunConfig:
@@ -226,9 +231,7 @@ def _config(run: Run) -> RunConfig:
         raise SuspiciousError(str(error)) from error
     except (TypeError, ValueError, AttributeError):
         raise SuspiciousError("its settings are not understood") from None
-    kinds = typing.get_type_hints(RunConfig)
-    shape = {name: typing.get_args(kind) or kind for name, kind in kinds.items()}
-    shapes.check(config.to_json(), shape, "config.json")
+    shapes.check(config.to_json(), shapes.of(RunConfig), "config.json")
     return config
 
 

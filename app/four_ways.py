@@ -76,6 +76,8 @@ def sentence(found: list[Row]) -> str:
         return "The advised way was not finished in the time."
     if _accuracy(advised) == _accuracy(best):
         rest = [row for row in judged if row is not advised]
+        if all(_accuracy(row) == _accuracy(advised) for row in rest):
+            return "All of them were right equally often: the advised way is as good as any."
         if any(_overlap(advised, row) for row in rest):
             return "No way did better than the advised one. The ranges overlap: it may be chance."
         return "The advised way did best, clearly."

@@ -28,14 +28,15 @@ def show(page: str) -> None:
         "use": None if finished else "There is a model to use once a training has finished.",
     }
     done = {"data": bool(place.data), "advice": bool(run), "train": finished, "results": finished}
+    here = "data" if page in state.OF_THE_DATA else page
     with st.container(horizontal=True, key="bar", vertical_alignment="center", gap="small"):
         st.html(f'<span class="product">{PRODUCT}</span>', width="content")
         with st.container(horizontal=True, key="path", gap=None, width="content"):
             for number, step in enumerate(state.STEPS, start=1):
-                tick = "✓" if done.get(step) and step != page else str(number)
+                tick = "✓" if done.get(step) and step != here else str(number)
                 name = f"{tick} {state.PAGES[step]}"
-                with st.container(key=f"step_{step}_{'now' if step == page else 'other'}"):
-                    _link(step, f"**{name}**" if step == page else name, place, reasons[step])
+                with st.container(key=f"step_{step}_{'now' if step == here else 'other'}"):
+                    _link(step, f"**{name}**" if step == here else name, place, reasons[step])
         with st.container(horizontal=True, key="aside", gap="small", width="content"):
             _link("runs", "**Runs**" if page == "runs" else "Runs", place, None)
             theme_switch.theme_switch()
@@ -104,6 +105,7 @@ def standing_words(standing: workshop.Standing) -> str:
         "running": "Learning",
         "exporting": "Finished, the model is being checked",
         "finished": "Finished",
+        "paused": "Paused",
         "stopped": "Stopped",
         "failed": "Failed",
     }[standing.word]

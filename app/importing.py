@@ -11,14 +11,15 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from app import bundles, datasets, uploads, workshop
 from app.uploads import Upload
-from transfer.dataset import layout, library
+from transfer.dataset import layout, library, versions
+from transfer.dataset.index import ImageIndex
 from transfer.errors import DataError, TransferError
 
 _SECONDS_BETWEEN = 0.25  # notes of progress
@@ -81,8 +82,7 @@ def _outcome(upload: Upload) -> Upload:
     """Read the upload; its errors become part of it."""
     progress = _Progress(uploads.save(replace(upload, state="reading", done=0, total=0)))
     try:
-        become = _run if upload.purpose == "run" else _data_set
-        return become(_named(upload), progress)
+        return _way(upload)(_named(upload), progress)
     except uploads.UnknownUploadError:
         raise
     except TransferError as error:
@@ -97,13 +97,15 @@ def _outcome(upload: Upload) -> Upload:
         return replace(progress.upload, state="failed", error=error)
 
 
+def _way(upload: Upload) -> Callable[[Path, _Progress], Upload]:
+    """Return how an upload becomes what it is for."""
+    if upload.purpose == "run":
+        return _run
+    return _added if upload.into else _data_set
+
+
 def _data_set(source: Path, progress: _Progress) -> Upload:
-    _refuse_single(source)
-    # A set too small to learn from is taken in as well: its page shows it and says what to add.
-    index = library.import_dataset(
-        source, minimum_per_class=1, minimum_classes=1, on_progress=progress
-    )
-    datasets.describe(index.digest, title(progress.upload.name))
+    index, _ = _taken_in(source, progress)
     total = len(index.pictures)
     return replace(
         progress.upload,
@@ -113,6 +115,43 @@ def _data_set(source: Path, progress: _Progress) -> Upload:
         total=total,
         warnings=index.warnings,
     )
+
+
+def _added(source: Path, progress: _Progress) -> Upload:
+    """Take the pictures in as a set of their own, add it, and remove it once it is added."""
+    into = str(progress.upload.into)
+    index, is_new = _taken_in(source, progress)
+    try:
+        before = len(versions.drafted(into).pictures)
+        digest = versions.add(into, index.digest)
+    except DataError as error:
+        raise DataError(
+            f"{error} The pictures were taken in all the same, as a data set of their own:"
+            f" '{datasets.name(index.digest)}'."
+        ) from error
+    if is_new and index.digest not in (into, digest):
+        datasets.delete(index.digest)
+    number = len(datasets.index(digest).pictures) - before
+    return replace(
+        progress.upload,
+        state="done",
+        digest=digest,
+        added=number,
+        done=len(index.pictures),
+        total=len(index.pictures),
+        warnings=index.warnings,
+    )
+
+
+def _taken_in(source: Path, progress: _Progress) -> tuple[ImageIndex, bool]:
+    """Return the data set that the pictures make, and whether it was not here before."""
+    upload = progress.upload
+    _refuse_single(source)
+    # A set too small to learn from is taken in as well: its page shows it and says what to add.
+    index = library.import_dataset(
+        source, minimum_per_class=1, minimum_classes=1, label=upload.label, on_progress=progress
+    )
+    return index, datasets.describe(index.digest, title(upload.name))
 
 
 def _run(source: Path, progress: _Progress) -> Upload:

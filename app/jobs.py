@@ -26,8 +26,8 @@ from app import processes
 from transfer import store
 from transfer.errors import RunError
 
-Kind = Literal["train", "import", "advise"]
-State = Literal["queued", "running", "done", "failed", "cancelled"]
+Kind = Literal["train", "import", "advise", "check", "rehearse"]
+State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _BUSY_TIMEOUT = 20.0  # seconds
@@ -61,9 +61,11 @@ class Job:
 
     Attributes:
         target: The id of the run ("train"), of the upload ("import") or of what is measured
-            ("advise", see `advising`).
+            ("advise", see `advising`), looked through ("check", see `checking`) or checked
+            before a training ("rehearse", see `starting`).
         ended: None also while a cancelled job's process has not gone yet.
-        attempts: How often its process crashed or was killed.
+        attempts: How often in a row its process crashed or was killed without getting on.
+        error: Why it failed, or what it waits for.
         slot: The GPU, or the place in its lane, on which it runs.
     """
 
@@ -82,6 +84,8 @@ class Job:
 def submit(kind: Kind, target: str) -> Job:
     """Put a job into the queue; one that waits or runs already is returned instead.
 
+    One that is paused takes up its place again: being the older one, ahead of those after it.
+
     Raises:
         RunError: the target is not a plain name.
     """
@@ -91,6 +95,10 @@ def submit(kind: Kind, target: str) -> Job:
             " '-' and '_' were expected. Go back to the list and choose it there."
         )
     with _writing() as database:
+        database.execute(
+            "UPDATE jobs SET state = 'queued' WHERE kind = ? AND target = ? AND state = 'paused'",
+            (kind, target),
+        )
         found = database.execute(
             f"SELECT {_COLUMNS} FROM jobs WHERE kind = ? AND target = ?"
             " AND state IN ('queued', 'running')",
@@ -126,8 +134,20 @@ def active() -> list[Job]:
 
 
 def unended() -> list[Job]:
-    """Return what runs, what waits, and what is cancelled but not gone yet, by age."""
-    return _read("ended IS NULL ORDER BY id")
+    """Return what runs, what waits, and what is cancelled but not gone yet, by age.
+
+    What is paused is left alone by everybody, and is not among them.
+    """
+    return _read("ended IS NULL AND state != 'paused' ORDER BY id")
+
+
+def pause(job: Job) -> bool:
+    """Let a waiting job rest until it is submitted again; False if it does not wait any more."""
+    with _writing() as database:
+        changed = database.execute(
+            "UPDATE jobs SET state = 'paused' WHERE id = ? AND state = 'queued'", (job.id,)
+        )
+        return changed.rowcount == 1
 
 
 def cancel(job: Job, grace: float = processes.GRACE) -> None:
@@ -137,8 +157,9 @@ def cancel(job: Job, grace: float = processes.GRACE) -> None:
     """
     with _writing() as database:
         database.execute(
-            "UPDATE jobs SET state = 'cancelled', ended = CASE state WHEN 'queued' THEN ? END"
-            " WHERE id = ? AND state IN ('queued', 'running')",
+            "UPDATE jobs SET state = 'cancelled',"
+            " ended = CASE WHEN state IN ('queued', 'paused') THEN ? END"
+            " WHERE id = ? AND state IN ('queued', 'running', 'paused')",
             (time.time(), job.id),
         )
         ending = database.execute(
@@ -232,31 +253,42 @@ def claim(job: Job, slot: str) -> bool:
     """Mark a waiting job as running; False if it was cancelled meanwhile."""
     with _writing() as database:
         changed = database.execute(
-            "UPDATE jobs SET state = 'running', started = ?, slot = ?"
+            "UPDATE jobs SET state = 'running', started = ?, slot = ?, error = NULL"
             " WHERE id = ? AND state = 'queued'",
             (time.time(), slot, job.id),
         )
         return changed.rowcount == 1
 
 
-def settle(job: Job, state: State, error: str | None = None, crashed: bool = False) -> None:
-    """Record what became of a job whose process has gone: ended, or "queued" once more.
+def settle(
+    job: Job, state: State, error: str | None = None, crashed: bool = False, got_on: bool = False
+) -> None:
+    """Record what became of a job whose process has gone: ended, paused, or "queued" once more.
 
     Being the oldest of its lane, it is then the first to start. One that was cancelled meanwhile
     stays cancelled.
+
+    Args:
+        job: Which.
+        state: What it is now.
+        error: Why it failed, or what it waits for.
+        crashed: Whether this was a failed attempt.
+        got_on: Whether it kept something that need not be done again: earlier attempts are then
+            forgotten.
     """
     now = time.time()
-    ended = None if state == "queued" else now
+    ended = None if state in ("queued", "paused") else now
     with _writing() as database:
         database.execute(
             "UPDATE jobs SET ended = ? WHERE id = ? AND state = 'cancelled' AND ended IS NULL",
             (now, job.id),
         )
         database.execute(
-            "UPDATE jobs SET state = ?, error = ?, attempts = attempts + ?, ended = ?,"
-            " started = CASE ? WHEN 'queued' THEN NULL ELSE started END, slot = NULL"
+            "UPDATE jobs SET state = ?, error = ?, ended = ?,"
+            " attempts = CASE WHEN ? THEN 0 ELSE attempts END + ?,"
+            " started = CASE WHEN ? THEN NULL ELSE started END, slot = NULL"
             " WHERE id = ? AND state = 'running'",
-            (state, error, crashed, ended, state, job.id),
+            (state, error, ended, got_on, crashed, ended is None, job.id),
         )
 
 

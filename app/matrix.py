@@ -176,6 +176,16 @@ def scale(share: Accuracy, guess: float) -> str:
     )
 
 
+def whiskered(share: Accuracy | None, counts: str, without: str = "") -> str:
+    """Return a share with its whisker and its interval in words; else `without`."""
+    if share is None:
+        return f'<span class="quiet">{without}</span>'
+    return (
+        f'{_whisker(share)}<span class="number"><b>{verdicts.percent(share.accuracy, share.n)}</b>'
+        f' <span class="quiet small">{counts}, {verdicts.between(share)}</span></span>'
+    )
+
+
 def _head(name: str) -> str:
     text = html.escape(name, quote=True)
     return f'<th scope="col" title="{text}"><span dir="auto">{text}</span></th>'
@@ -214,22 +224,13 @@ def _cell(found: Figures, one: Cell, there: int, size: int) -> str:
 
 def _class(row: ClassRow) -> str:
     taught = "" if row.taught is None else f"learned from {verdicts.pictures(row.taught)}"
-    found = _share(row.found, f"{row.right:,} of {row.pictures:,}", "no pictures here")
-    trusted = _share(row.trusted, f"{row.right:,} of {row.named:,}", "never said")
+    found = whiskered(row.found, f"{row.right:,} of {row.pictures:,}", "no pictures here")
+    trusted = whiskered(row.trusted, f"{row.right:,} of {row.named:,}", "never said")
     return (
         f'<tr><th scope="row"><span dir="auto" class="class-name">{html.escape(row.name)}</span>'
         f'<small class="quiet">{taught}</small></th>'
         f'<td data-of="Found (recall)">{found}</td>'
         f'<td data-of="Trusted (precision)">{trusted}</td></tr>'
-    )
-
-
-def _share(share: Accuracy | None, counts: str, without: str) -> str:
-    if share is None:
-        return f'<span class="quiet">{without}</span>'
-    return (
-        f'{_whisker(share)}<span class="number"><b>{verdicts.percent(share.accuracy, share.n)}</b>'
-        f' <span class="quiet small">{counts}, {verdicts.between(share)}</span></span>'
     )
 
 

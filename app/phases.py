@@ -37,7 +37,11 @@ def band(run: Run, events: Sequence[Row], now: str) -> str:
         kind = "now" if number == where else "done" if number < where else "later"
         sign = {"now": "●", "done": "✓", "later": "○"}[kind]
         current = ' aria-current="step"' if kind == "now" else ""
-        cells.append(f'<li class="{kind}"{current}>{sign} {_PHASES[step]}</li>')
+        name = _PHASES[step]
+        if step == "four_ways" and kind == "now":
+            tried = sum(row["event"] == "candidate" for row in events)
+            name = f"{name} ({min(tried + 1, len(ways.CELLS))} of {len(ways.CELLS)})"
+        cells.append(f'<li class="{kind}"{current}>{sign} {name}</li>')
     return f'<ol class="phases">{"".join(cells)}</ol>'
 
 

@@ -70,6 +70,26 @@ def warm(run_id: str) -> None:
     threading.Thread(target=_warm, args=key, name="warm", daemon=True).start()
 
 
+def preview(asked: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
+    """Return pictures of a data set as a training sees them; see `transfer.shown` for both.
+
+    Raises:
+        TransferError: the data set or the settings cannot be used.
+        ServiceError: the prediction process cannot be started, or does not answer in time.
+    """
+    return _ask(_home(), {"preview": asked}, b"", timeout)
+
+
+def wake() -> None:
+    """Make the process start, without a model; return at once, whatever comes of it."""
+    key = (_home(), "")
+    with _guard:
+        if key in _warming:
+            return
+        _warming.add(key)
+    threading.Thread(target=_warm, args=key, name="warm", daemon=True).start()
+
+
 def state() -> Literal["absent", "starting", "ready"]:
     """Return whether there is a prediction process, and whether it takes questions."""
     home = _home()
@@ -85,7 +105,7 @@ def _home() -> Path:
 def _warm(home: Path, run_id: str) -> None:
     try:
         with suppress(TransferError):  # told to whoever asks about a picture
-            _ask(home, {"run": run_id}, b"", 120.0)
+            _ask(home, {"run": run_id} if run_id else {}, b"", 120.0)
     finally:
         with _guard:
             _warming.discard((home, run_id))

@@ -2,7 +2,7 @@
 
 import html
 
-from app import counsel, ways, words
+from app import counsel, ways
 from app.measured import Advice, Span
 from app.ways import Cell
 
@@ -28,7 +28,9 @@ def cell(one: Cell, advice: Advice | None, chosen: str | None) -> str:
     if chosen == one.strategy:
         tags.append("your choice")
     cost = advice.costs.get(one.strategy) if advice else None
-    took = "" if cost is None else f'<span class="number">{words.duration(cost)}</span>'
+    took = (
+        "" if cost is None else f'<span class="number">{counsel.lasts(one.strategy, cost)}</span>'
+    )
     marks = "".join(f'<span class="tag">{tag}</span>' for tag in tags)
     return (
         f'<p class="class-name">{html.escape(one.title)}</p>'

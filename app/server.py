@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import importlib
 import logging
@@ -13,16 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+import uvicorn
 from streamlit import net_util
 
 from app import jobs, settings, uploads
-from app.routes import downloads, pictures
+from app.routes import downloads, mending, pictures, rehearsals
 from app.routes import uploads as upload_routes
-from transfer import store
+from transfer import shortage, store
 
 _SCRIPT = Path(__file__).with_name("main.py")
 _ROOT = Path(__file__).resolve().parent.parent
 _ALIVE_EVERY = 2.0  # seconds
+_FAREWELL = 3  # seconds that open pages have to let go when the app is closed
 _log = logging.getLogger("app")
 
 
@@ -33,6 +36,9 @@ def serve(address: str, port: int, headless: bool | None) -> None:
     # Streamlit would ask a server on the internet for this machine's address when a foreign page
     # tries to connect. Nothing leaves the machine: such a page is refused all the same.
     setattr(net_util, "get_external_ip", lambda: None)  # noqa: B010
+    # Streamlit lets uvicorn wait for ever for a page that is still open.
+    hurried = functools.partial(uvicorn.Config, timeout_graceful_shutdown=_FAREWELL)
+    setattr(uvicorn, "Config", hurried)  # noqa: B010
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl+C is how it is closed
         app().run(config=settings.streamlit_settings(address, port, headless))
 
@@ -49,7 +55,8 @@ def _greeting(address: str, port: int) -> str:
 
 def app() -> st.App:
     """Return the ASGI application."""
-    routes = [*upload_routes.routes(), *pictures.routes(), *downloads.routes()]
+    parts = (upload_routes, pictures, downloads, mending, rehearsals)
+    routes = [route for part in parts for route in part.routes()]
     return st.App(_SCRIPT, lifespan=_lifespan, routes=routes, on_script_error=_on_error)
 
 
@@ -96,6 +103,9 @@ async def _keep_alive() -> None:
 def _on_error(error: Exception) -> bool:
     """Write the stack trace to the log, and tell the person that nothing is lost."""
     _log.error("a page failed", exc_info=error)
+    if shortage.of(error) == "disk":
+        st.error(shortage.in_words("disk"), icon=":material/error:")
+        return True
     st.error(
         "Something went wrong while this page was drawn. Nothing is lost: pictures and runs are on"
         f" the disk. Load the page again. If it happens again, `{log_file()}` holds the details.",

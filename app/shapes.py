@@ -4,13 +4,17 @@ A shape is a type, None, (one, or the other), [shape of each] or {key: shape}, w
 be there too; with `EACH` as its key, any keys. A float is finite, an int may stand for it.
 """
 
+import dataclasses
 import json
+import typing
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from transfer.errors import TransferError
 
 EACH = ""
+T = TypeVar("T")
 MOST_BYTES = 64 * 1024**2  # of one file
 
 
@@ -62,6 +66,12 @@ def check(value: Any, shape: Any, name: str) -> None:
     expect(fits(value, shape), f"'{name}' has another form than expected")
 
 
+def of(settings: type[Any]) -> dict[str, Any]:
+    """Return the shape of the JSON of a dataclass, and of those within it."""
+    kinds = typing.get_type_hints(settings)
+    return {name: _of_field(kind) for name, kind in kinds.items()}
+
+
 def fits(value: Any, shape: Any) -> bool:
     """Return whether a value has this shape."""
     if shape is None or shape is type(None):
@@ -79,7 +89,27 @@ def fits(value: Any, shape: Any) -> bool:
     return isinstance(value, shape)
 
 
+def fitting(value: Any, shape: Any, otherwise: Any) -> Any:
+    """Return a value if it has this shape, else another one."""
+    return value if fits(value, shape) else otherwise
+
+
+def each(value: Any, shape: Any, make: Callable[[dict[str, Any]], T]) -> tuple[T, ...]:
+    """Return what `make` makes of the items of a list that have this shape; the rest is passed by.
+
+    What is no list has no items.
+    """
+    found = value if isinstance(value, list) else []
+    return tuple(make(one) for one in found if fits(one, shape))
+
+
 def _fits_keys(value: dict[str, Any], shape: dict[str, Any]) -> bool:
     if EACH in shape:
         return all(fits(item, shape[EACH]) for item in value.values())
     return all(key in value and fits(value[key], inner) for key, inner in shape.items())
+
+
+def _of_field(kind: Any) -> Any:
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return of(kind)
+    return typing.get_args(kind) or kind

@@ -13,13 +13,16 @@ from transfer.runs import Run
 
 PAGES = {
     "data": "Data",
+    "health": "Health",
     "advice": "Advice",
     "train": "Train",
     "results": "Results",
     "use": "Use",
     "runs": "Runs",
+    "mend": "Mend",
 }
 STEPS = ("data", "advice", "train", "results", "use")
+OF_THE_DATA = ("health", "mend")  # no steps of their own: the bar marks "data"
 OF_A_RUN = ("train", "results", "use")
 _PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
 
@@ -76,6 +79,23 @@ def moved(data: str | None = None, run: str | None = None) -> Place:
 def file_of(page: str) -> str:
     """Return the file of a page, as `st.switch_page` and `st.page_link` want it."""
     return f"views/{page}.py"
+
+
+def choice(name: str, subject: str) -> str | None:
+    """Return what was chosen for a subject: in this session, else by the address.
+
+    The address has it when the page was loaded anew, as the change of the theme does.
+    """
+    return st.session_state.get(f"{name}:{subject}", st.query_params.get(name))
+
+
+def choose(name: str, subject: str, value: str | None) -> None:
+    """Remember a choice for a subject, also in the address; None takes it back."""
+    st.session_state[f"{name}:{subject}"] = value
+    if value is None:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = value
 
 
 def _read(key: str) -> str | None:

@@ -10,12 +10,12 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import advising, datasets, jobs, packing, words, workshop
+from app import advising, checking, datasets, jobs, packing, starting, usage, words, workshop
 from app.datasets import DataSet
+from app.usage import freed_by, size
 from transfer import feature_segments, store
 from transfer.errors import DataError, RunError
 from transfer.runs import Run
@@ -25,6 +25,8 @@ KINDS = {
     "runs": "Runs",
     "features": "Kept calculations",
     "advice": "Measurements for the advice",
+    "health": "Checks of the data",
+    "rehearsals": "Checks of trainings",
     "thumbnails": "Small pictures for the pages",
     "bundles": "Files for taking away",
     "uploads": "Uploads",
@@ -49,7 +51,7 @@ class Rest:
 
 @dataclass(frozen=True)
 class UnusedDataSet:
-    """A data set of which no run learned, and the bytes that it takes with its thumbnails."""
+    """A version of a data set of which no run learned, and the bytes that deleting it frees."""
 
     data_set: DataSet
     bytes: int
@@ -59,21 +61,11 @@ def used() -> dict[str, int]:
     """Return the bytes of each kind of `KINDS`, the largest first."""
     counts = Counter(dict.fromkeys(KINDS, 0))
     start = len(str(store.home())) + 1
-    for entry in _files(store.home()):
-        folder, *inside = entry.path[start:].split("/")  # of many files: no Path for each
+    for path, taken in usage.files(store.home()):
+        folder, *inside = path[start:].split("/")  # of many files: no Path for each
         made = folder == "runs" and inside[1:] == [packing.MODEL]
-        counts["bundles" if made else _FOLDERS.get(folder, "logs")] += _bytes(entry)
+        counts["bundles" if made else _FOLDERS.get(folder, "logs")] += taken
     return dict(counts.most_common())
-
-
-def size(place: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder; 0 where there is none."""
-    if place.is_dir() and not place.is_symlink():
-        return sum(_bytes(entry) for entry in _files(place))
-    try:
-        return place.lstat().st_size
-    except OSError:
-        return 0
 
 
 def unused() -> tuple[Rest, ...]:
@@ -83,6 +75,8 @@ def unused() -> tuple[Rest, ...]:
         "Small pictures of data sets that were deleted": _thumbnails(),
         "Calculations kept for pictures that were deleted": _calculations(),
         "Measurements of data sets that were deleted": _measurements(),
+        "Checks of data sets that were deleted": _checks(),
+        "Checks of trainings on data sets that were deleted": _rehearsals(),
         "Uploads that were given up": _uploads(),
         "Left behind by work that was broken off": _leftovers(),
         "Logs of work whose run or upload is gone, or that was done again": _job_files(),
@@ -94,7 +88,7 @@ def unused() -> tuple[Rest, ...]:
         own = [path for path in paths if taken.isdisjoint((path, *path.parents))]
         taken.update(own)
         if own:
-            rests.append(Rest(what, tuple(own), sum(size(path) for path in own)))
+            rests.append(Rest(what, tuple(own), freed_by(*own)))
     return tuple(rests)
 
 
@@ -103,14 +97,16 @@ def free() -> int:
     made_by: dict[Path, jobs.Kind] = {
         store.home() / "uploads": "import",
         advising.folder(): "advise",
+        checking.folder(): "check",
+        starting.folder(): "rehearse",
     }
     freed = 0
     for path in [path for rest in unused() for path in rest.paths]:
-        before = size(path)
+        before = freed_by(path)
         if path.parent in made_by:
             jobs.forget(made_by[path.parent], path.name)
         _remove(path)
-        freed += before - size(path)
+        freed += before - freed_by(path)
     return freed
 
 
@@ -153,45 +149,93 @@ def delete_run(run: Run) -> int:
 
 
 def unused_data_sets() -> list[UnusedDataSet]:
-    """Return the data sets of which no run learned, the largest first; not the sample."""
+    """Return the versions of data sets of which no run learned, the largest first; not the sample.
+
+    Each is given the bytes that go with it alone: what versions share goes with the last of them.
+    """
     needed = {*_users(), _sample()}
     found = [
         UnusedDataSet(one, data_set_size(one.digest))
-        for one in datasets.listed()
+        for one in datasets.every()
         if one.digest not in needed
     ]
     return sorted(found, key=lambda one: -one.bytes)
 
 
 def data_set_size(digest: str) -> int:
-    """Return the bytes that deleting a data set frees."""
-    measurements = sum(size(path) for path in advising.folders(digest))
-    return datasets.size(digest) + size(store.home() / "thumbnails" / digest) + measurements
+    """Return the bytes that deleting one version of a data set frees."""
+    return datasets.size(digest) + freed_by(*_besides(digest))
+
+
+def series_size(digest: str) -> int:
+    """Return the bytes that deleting all versions of a data set frees.
+
+    Raises:
+        DataError: the data set is gone.
+    """
+    own = [one.digest for one in datasets.versions(digest)]
+    folders = [store.home() / "datasets" / one for one in own]
+    return freed_by(*folders, *(path for one in own for path in _besides(one)))
 
 
 def delete_data_set(digest: str) -> int:
-    """Remove a data set, and return the bytes that this freed.
+    """Remove one version of a data set, and return the bytes that this freed.
 
     Raises:
         DataError: a run needs it, or it is gone.
     """
-    if using := runs_using(digest):
-        names = words.and_so_on([f"'{name}'" for name in using])
-        raise DataError(
-            f"'{datasets.name(digest)}' was not deleted: {names} learned from these pictures and"
-            f" {'needs' if len(using) == 1 else 'need'} them to show its results. Delete"
-            f" {'that run' if len(using) == 1 else 'those runs'} first."
-        )
+    _refuse_used(datasets.name(digest), runs_using(digest))
     datasets.index(digest)
     taken = data_set_size(digest)
     advising.forget(digest)
+    checking.forget(digest)
+    starting.forget(digest)
     datasets.delete(digest)
     return taken
 
 
+def delete_series(digest: str) -> int:
+    """Remove a data set in all its versions, and return the bytes that this freed.
+
+    Raises:
+        DataError: a run needs one of the versions, or the data set is gone.
+    """
+    own = [one.digest for one in datasets.versions(digest)]
+    needing = {name for one in own for name in runs_using(one)}
+    _refuse_used(datasets.title(digest), sorted(needing))
+    taken = series_size(digest)
+    for one in own:
+        advising.forget(one)
+        checking.forget(one)
+        starting.forget(one)
+        datasets.delete(one)
+    return taken
+
+
 def runs_using(digest: str) -> list[str]:
-    """Return the names of the runs that learned from a data set, also of runs of other versions."""
+    """Return the names of the runs that learned from this version of a data set.
+
+    Runs of other versions of the app count, too.
+    """
     return sorted(_users().get(digest, []))
+
+
+def _refuse_used(name: str, using: list[str]) -> None:
+    if not using:
+        return
+    runs = words.and_so_on([f"'{one}'" for one in using])
+    raise DataError(
+        f"'{name}' was not deleted: {runs} learned from these pictures and"
+        f" {'needs' if len(using) == 1 else 'need'} them to show its results. Delete"
+        f" {'that run' if len(using) == 1 else 'those runs'} first."
+    )
+
+
+def _besides(digest: str) -> list[Path]:
+    """Return what goes with a version beside its own folder: thumbnails, measurements, checks."""
+    thumbnails = store.home() / "thumbnails" / digest
+    checks = [*checking.folders(digest), *starting.folders(digest)]
+    return [thumbnails, *advising.folders(digest), *checks]
 
 
 def _users() -> dict[str, list[str]]:
@@ -232,7 +276,7 @@ def _calculations() -> list[Path]:
     features = store.home() / "features"
     here = {
         bytes.fromhex(picture.sha256)
-        for one in datasets.listed()
+        for one in datasets.every()
         for picture in datasets.index(one.digest).pictures
     }
     found = list(features.rglob("[!.]*.npy"))  # of earlier versions: nothing reads them any more
@@ -246,12 +290,20 @@ def _calculations() -> list[Path]:
 
 
 def _measurements() -> list[Path]:
-    there = store.home() / "datasets"
-    return [
-        path
-        for path in advising.folders()
-        if not (there / advising.of_data_set(path.name)).exists()
-    ]
+    return [path for path in advising.folders() if _orphaned(path)]
+
+
+def _checks() -> list[Path]:
+    return [path for path in checking.folders() if _orphaned(path)]
+
+
+def _rehearsals() -> list[Path]:
+    return [path for path in starting.folders() if _orphaned(path)]
+
+
+def _orphaned(path: Path) -> bool:
+    """Whether the data set that was measured or checked here is gone."""
+    return not (store.home() / "datasets" / advising.of_data_set(path.name)).exists()
 
 
 def _uploads() -> list[Path]:
@@ -284,6 +336,8 @@ def _job_files() -> list[Path]:
     latest = [jobs.latest("train", run.folder.name) for run in workshop.listed()]
     latest += [jobs.latest("import", path.name) for path in _inside("uploads")]
     latest += [jobs.latest("advise", path.name) for path in advising.folders()]
+    latest += [jobs.latest("check", path.name) for path in checking.folders()]
+    latest += [jobs.latest("rehearse", path.name) for path in starting.folders()]
     needed |= {job.id for job in latest if job}
     return [
         path
@@ -316,29 +370,3 @@ def _remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Yield all files in a folder, however deep; what goes away meanwhile is passed over."""
-    waiting: list[str | Path] = [folder]
-    while waiting:
-        for entry in _entries(waiting.pop()):
-            if entry.is_dir(follow_symlinks=False):
-                waiting.append(entry.path)
-            else:
-                yield entry
-
-
-def _entries(folder: str | Path) -> Iterable[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return ()
-
-
-def _bytes(entry: os.DirEntry[str]) -> int:
-    try:
-        return entry.stat(follow_symlinks=False).st_size
-    except OSError:
-        return 0

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import time
+from functools import lru_cache
 from pathlib import Path
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -10,11 +12,17 @@ from transfer import store
 from transfer.errors import TokenError
 
 LIFETIME = 24 * 3600  # seconds
+_HOUR = 3600
 
 
 def sign(purpose: str, value: str) -> str:
     """Return a URL-safe token that proves that this app handed out `value` for `purpose`."""
     return _serializer(purpose).dumps(value)
+
+
+def for_this_hour(purpose: str, value: str) -> str:
+    """Return the same token for an hour, so that the browser keeps what it has loaded by it."""
+    return _of_the_hour(str(store.home()), purpose, value, int(time.time()) // _HOUR)
 
 
 def read(purpose: str, token: str) -> str:
@@ -29,6 +37,11 @@ def read(purpose: str, token: str) -> str:
         raise TokenError(
             "This link has expired. Open the page again and use its new link."
         ) from None
+
+
+@lru_cache(maxsize=64)
+def _of_the_hour(_home: str, purpose: str, value: str, _hour: int) -> str:
+    return sign(purpose, value)
 
 
 def _serializer(purpose: str) -> URLSafeTimedSerializer:

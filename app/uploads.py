@@ -17,7 +17,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -34,7 +34,7 @@ _COPIES = 3  # of an upload on disk while it is read: the archive, its files, th
 _WRITE_BYTES = 1024**2  # gathered before a thread writes them: a network block is only 64 KB
 _NAME_BYTES = 200  # a file system takes 255
 _ID = re.compile(r"[0-9a-f]{16}")
-_UNFINISHED_SECONDS, _FINISHED_SECONDS = 2 * 24 * 3600, 24 * 3600
+_BROKEN_OFF_SECONDS, _UNFINISHED_SECONDS, _FINISHED_SECONDS = 60, 2 * 24 * 3600, 24 * 3600
 _FINISHING = threading.Lock()
 _INSTEAD = {
     "data": "Choose a zip or a folder with pictures in it.",
@@ -70,8 +70,22 @@ class OffsetError(UploadError):
 
 
 @dataclass(frozen=True)
+class Aim:
+    """What is to become of an upload: a run, a data set, or a part of the data set `into`.
+
+    `label` is the class of pictures of which nothing else says one. By its `mark` a sender that was
+    broken off finds its bytes again when the same files are chosen anew; without one it cannot.
+    """
+
+    purpose: Purpose = "data"
+    into: str | None = None  # a digest
+    label: str | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
 class Upload:
-    """What is known of one upload."""
+    """What is known of one upload; `purpose`, `into`, `label` and `mark` as in its `Aim`."""
 
     id: str
     name: str  # made harmless
@@ -81,10 +95,19 @@ class Upload:
     state: State = "receiving"
     digest: str | None = None  # of the data set that it became, or brought with it
     run: str | None = None  # the id of the run that it became
+    into: str | None = None
+    label: str | None = None
+    mark: str = ""
+    added: int = 0  # pictures that were new to `into`
     error: str | None = None
     done: int = 0  # pictures read so far
     total: int = 0
     warnings: tuple[str, ...] = ()
+
+    @property
+    def aim(self) -> Aim:
+        """What is to become of it."""
+        return Aim(self.purpose, self.into, self.label, self.mark)
 
     @property
     def folder(self) -> Path:
@@ -106,23 +129,22 @@ class Upload:
         """How many bytes have arrived."""
         if self.state != "receiving":
             return self.size
-        try:
+        with contextlib.suppress(FileNotFoundError):
             return self.data.stat().st_size
-        except FileNotFoundError:
-            return 0
+        return 0
 
     def to_json(self) -> dict[str, Any]:
         """Return what a page is told of it."""
         return {**asdict(self), "received": self.received}
 
 
-def begin(name: str, size: int, *, purpose: Purpose = "data", free: int | None = None) -> Upload:
-    """Make room for a new upload.
+def begin(name: str, size: int, aim: Aim = Aim(), *, free: int | None = None) -> Upload:
+    """Make room for a new upload, or find the one of the same files that was broken off.
 
     Args:
         name: the file's own name.
         size: its bytes.
-        purpose: what is to become of it: a data set, or a run.
+        aim: what is to become of it.
         free: bytes free on the disk; None asks the disk.
 
     Raises:
@@ -133,12 +155,14 @@ def begin(name: str, size: int, *, purpose: Purpose = "data", free: int | None =
     sweep()
     name = safe_name(name)
     if size <= 0:
-        raise UploadError(f"'{name}' is empty. {_INSTEAD[purpose]}")
+        raise UploadError(f"'{name}' is empty. {_INSTEAD[aim.purpose]}")
     if size > MOST_BYTES:
         raise TooLargeError(
             f"'{name}' has {amount(size)}; at most {amount(MOST_BYTES)} are read at once. Split it"
             " into several data sets, or make the pictures smaller."
         )
+    if begun := _broken_off(name, size, aim):
+        return begun
     needed = size * _COPIES + _SPARE_BYTES
     free = free_bytes() if free is None else free
     if needed > free:
@@ -147,7 +171,7 @@ def begin(name: str, size: int, *, purpose: Purpose = "data", free: int | None =
             f" {amount(free)} are free on this machine. Delete data sets or runs that are no longer"
             " needed, then try again."
         )
-    upload = Upload(secrets.token_hex(8), name, size, time.time(), purpose)
+    upload = Upload(secrets.token_hex(8), name, size, time.time(), **asdict(aim))
     upload.folder.mkdir(parents=True)
     upload.data.touch()
     save(upload)
@@ -253,8 +277,7 @@ def get(upload_id: str) -> Upload:
 
 def save(upload: Upload) -> Upload:
     """Write down what is known of an upload."""
-    value = asdict(upload)
-    store.write_json(upload.folder / "upload.json", value)
+    store.write_json(upload.folder / "upload.json", asdict(upload))
     return upload
 
 
@@ -273,6 +296,12 @@ def sweep() -> None:
             if _is_over(folder):
                 jobs.forget("import", folder.name)
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def unfinished() -> list[Upload]:
+    """Return the uploads that were broken off and that can be gone on with, in no order."""
+    idle = [one for one in _receiving() if _idle_seconds(one.folder) > _BROKEN_OFF_SECONDS]
+    return [one for one in idle if one.mark and one.received]
 
 
 def free_bytes() -> int:
@@ -299,6 +328,25 @@ def amount(size: int) -> str:
             number = size / unit
             return f"{number:.1f} {name}" if number < 10 and number % 1 else f"{number:,.0f} {name}"
     return f"{size} bytes"
+
+
+def _receiving() -> Iterator[Upload]:
+    for folder in _root().glob("*"):
+        with contextlib.suppress(UnknownUploadError):
+            if (upload := get(folder.name)).state == "receiving":
+                yield upload
+
+
+def _broken_off(name: str, size: int, aim: Aim) -> Upload | None:
+    """Return the upload of the same files for the same aim of which a part is here already."""
+    same = (one for one in _receiving() if (one.name, one.size, one.aim) == (name, size, aim))
+    return next(same, None) if aim.mark else None
+
+
+def _idle_seconds(folder: Path) -> float:
+    """Return for how long nothing has happened to an upload."""
+    paths = [path for path in (folder, *folder.glob("*")) if path.exists()]
+    return time.time() - max(path.stat().st_mtime for path in paths)
 
 
 def _root() -> Path:
@@ -341,9 +389,7 @@ def _too_much(upload: Upload, end: int, most: int) -> TooLargeError:
 
 def _is_over(folder: Path) -> bool:
     """Whether nothing has happened to an upload for so long that nothing will."""
-    idle = time.time() - max(
-        path.stat().st_mtime for path in (folder, *folder.glob("*")) if path.exists()
-    )
+    idle = _idle_seconds(folder)
     try:
         upload = get(folder.name)
     except UnknownUploadError:  # broken off while it was made

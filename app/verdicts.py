@@ -177,10 +177,12 @@ def origin(result: dict[str, Any]) -> str:
         if result["shipped"] in figures.REFITTED
         else f"{held_back} only helped to choose"
     )
+    tried = len(result.get("comparison") or ())
+    what = f"Trying {tried} ways" if tried else "The learning"
     tested = f"{splits['test']:,} tested it" if splits["test"] else "none were left to test it"
     return (
         f"It learned from {pictures(splits['train'])}; {chosen}; {tested}. It builds on {on}."
-        f" The learning took {words.duration(result['seconds'])}."
+        f" {what} took {words.duration(result['seconds'])}."
         f" {_ENDED.get(result['ended'], '')}".rstrip()
     )
 
@@ -259,7 +261,7 @@ def _confused(found: Figures) -> Step | None:
     return Step(
         f"Tell {one} from {other}",
         f"{count:,} of the {wrong:,} mistakes take one for the other. Add pictures that show the"
-        " difference; if you cannot see it either, make them one class.",
+        " difference; if you cannot see it either, make them one class (Merge, on the page Mend).",
     )
 
 
@@ -271,7 +273,8 @@ def _labels(found: Figures) -> Step | None:
     return Step(
         "Check the labels",
         f"{mistakes} with {_SURE:.0%} certainty or more".replace("%", "\u00a0%")
-        + ". Where it is so sure, sometimes the label is wrong: look at them below.",
+        + ". Where it is so sure, sometimes the label is wrong: look at them below, and put them"
+        " right on the page Mend (reached from Data).",
     )
 
 

@@ -4,12 +4,12 @@ import contextlib
 import secrets
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from app import jobs
-from transfer import store
+from transfer import extending, shortage, store
 from transfer.config import RunConfig
 from transfer.errors import RunError, TransferError
 from transfer.runs import Run
@@ -19,8 +19,9 @@ from transfer.runs import Run
 class Standing:
     """How a run stands, in one word, and what goes with it.
 
-    `word` is "waiting", "running", "exporting" (the result is there), "finished", "stopped" (by
-    the user, with nothing to keep) or "failed" (`error` says why).
+    `word` is "waiting", "running", "exporting" (the result is there), "finished", "paused" (by the
+    user, to go on where it was), "stopped" (by the user, with nothing to keep) or "failed" (`error`
+    says why). Of a run that waits or works, `error` says what it lacks: room on the disk.
     """
 
     word: str
@@ -63,23 +64,71 @@ def start(config: RunConfig, name: str) -> Run:
     return made
 
 
+def extend(one: Run, epochs: int) -> Run:
+    """Add epochs to a finished run: a new run that begins with its model (see `extending`).
+
+    Raises:
+        TransferError: the run cannot be extended.
+    """
+    made = run(new_id())
+    extending.prepare(one, made, epochs)
+    name = _tidy(f"{one.about()['name']}, {epochs} more epochs")
+    made.write("about", {"name": name, "created": time.time()})
+    jobs.submit("train", made.folder.name)
+    return made
+
+
+def remedied(config: RunConfig, name: str) -> Run:
+    """Start a run with changed settings; one that added epochs begins with the same model again.
+
+    Where that model has gone, it begins with the network as it was before.
+
+    Raises:
+        TransferError: the run cannot be made.
+    """
+    earlier = run(config.extends) if config.extends else None
+    if earlier is None:
+        return start(config, name)
+    if not earlier.finished:
+        return start(replace(config, extends=None), name)
+    made = run(new_id())
+    extending.begin(earlier, made, config)
+    made.write("about", {"name": _tidy(name), "created": time.time()})
+    jobs.submit("train", made.folder.name)
+    return made
+
+
 def new_id() -> str:
     """Return an id for a new run: when it was made, and what tells two of one second apart."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
 def go_on(one: Run) -> None:
-    """Put a run that was stopped or has failed into the queue again."""
+    """Let a run that was paused go on in its place; put one that was stopped or failed last."""
     one.clear_stop()
+    one.clear_pause()  # before the next line: see `dispatcher._rest`
     jobs.submit("train", one.folder.name)
+
+
+def pause(one: Run) -> None:
+    """Let a run rest: what it needs to go on is kept, and the next one in the queue gets its turn.
+
+    It keeps its place, so that it goes on before those that came after it.
+    """
+    job = jobs.latest("train", one.folder.name)
+    if one.finished or job is None or job.state not in ("queued", "running"):
+        return
+    one.request_pause()
+    jobs.pause(job)
 
 
 def stop(one: Run) -> None:
     """End the training: with the best so far where there is one. A waiting run leaves the queue."""
     job = jobs.latest("train", one.folder.name)
-    if job and job.state == "queued":
+    if job and job.state in ("queued", "paused"):
         jobs.cancel(job)
     one.request_stop()
+    one.clear_pause()
 
 
 def standing(one: Run) -> Standing:
@@ -91,11 +140,13 @@ def standing(one: Run) -> Standing:
             return Standing("exporting", job)
         failed = one.read("export") is None and job is not None and job.state == "failed"
         return Standing("finished", job, job.error if job and failed else None)
+    if job is not None and job.state == "paused":
+        return Standing("paused", job)
     if job is None or job.state in ("cancelled", "done") or (one.stop_requested() and not alive):
         return Standing("stopped", job)
     if job.state == "failed":
         return Standing("failed", job, job.error)
-    return Standing("waiting" if job.state == "queued" else "running", job)
+    return Standing("waiting" if job.state == "queued" else "running", job, _lacks(job))
 
 
 def rename(one: Run, new: str) -> None:
@@ -117,7 +168,7 @@ def delete(one: Run) -> None:
         RunError: something still holds on to the run.
     """
     job = jobs.latest("train", one.folder.name)
-    if job and job.state in ("queued", "running"):
+    if job and job.state in ("queued", "running", "paused"):
         jobs.cancel(job)
     try:
         with one.locked():
@@ -137,6 +188,12 @@ def readable(one: Run) -> dict[str, Any] | None:
         return one.config().to_json()
     except TransferError:
         return None
+
+
+def _lacks(job: jobs.Job) -> str | None:
+    """Return what a job waits for that somebody has to do."""
+    full = shortage.free_bytes() < shortage.ROOM
+    return job.error or (shortage.in_words("disk") if full else None)
 
 
 def _tidy(name: str) -> str:

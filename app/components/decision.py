@@ -2,15 +2,17 @@
 
 import streamlit as st
 
-from app import quadrant, ways
+from app import quadrant, state, ways
 from app.advising import Subject
 from app.measured import Advice
 from app.ways import Cell
 
+_WAY = "way"
+
 
 def chosen(subject: Subject) -> str | None:
     """Return the strategy that overrules the advice; None where nothing does."""
-    kept = st.session_state.get(_key(subject))
+    kept = state.choice(_WAY, _of(subject))
     return kept if ways.known(kept) else None
 
 
@@ -47,14 +49,10 @@ def _cell(subject: Subject, advice: Advice | None, cell: Cell) -> None:
             key=f"way_{strategy}",
             type="tertiary",
             disabled=taken and not overruling,
-            on_click=_choose,
-            args=(subject, then),
+            on_click=state.choose,
+            args=(_WAY, _of(subject), then),
         )
 
 
-def _choose(subject: Subject, strategy: str | None) -> None:
-    st.session_state[_key(subject)] = strategy
-
-
-def _key(subject: Subject) -> str:
-    return f"way:{subject.digest}:{subject.backbone}"
+def _of(subject: Subject) -> str:
+    return f"{subject.digest}:{subject.backbone}"

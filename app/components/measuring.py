@@ -4,7 +4,7 @@ import html
 
 import streamlit as st
 
-from app import advising, counsel, evidence, jobs, words
+from app import advising, counsel, evidence, waiting, words
 from app.advising import Standing, Subject
 from app.components.progress_bar import progress_bar
 from app.measured import Advice
@@ -43,23 +43,9 @@ def _follow(subject: Subject) -> None:
 
 def _how_far(standing: Standing) -> tuple[float | None, str]:
     """Return how far a measurement is (None: not known), and that in words."""
-    status = standing.status
-    if standing.word == "waiting":
-        at_work = any(job.kind != "import" and job.state == "running" for job in jobs.active())
-        return None, (
-            "Waiting for its turn: it begins when what is at work now has ended."
-            if at_work
-            else "It begins in a moment."
-        )
     if standing.word == "training":
         return None, "A training of these pictures that is under way measures them."
-    done, total = float(status.get("done", 0)), float(status.get("total", 0))
-    text = str(status.get("words", "Starting"))
-    if status.get("phase") == "features" and total > 1:
-        text += f": {done:,.0f} of {words.many(int(total), 'picture')}"
-    if left := status.get("seconds_left"):
-        text += f", {words.duration(float(left))} left"
-    return (done / total if total else None), f"{text}."
+    return waiting.how_far(standing.word, standing.status)
 
 
 def _failed(subject: Subject, standing: Standing) -> None:

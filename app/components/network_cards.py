@@ -4,7 +4,7 @@ import html
 
 import streamlit as st
 
-from app import networks
+from app import networks, state
 from app.networks import Offer
 
 WHY = (
@@ -18,8 +18,9 @@ WHY = (
 def chosen(digest: str, every: list[Offer]) -> Offer:
     """Return the network that was chosen for a data set, or the recommended one."""
     best = next(offer.spec.name for offer in every if offer.recommended)
-    name = st.session_state.get(f"network:{digest}") or best
-    return next(offer for offer in every if offer.spec.name == name)
+    name = state.choice("network", digest)
+    known = {offer.spec.name: offer for offer in every}
+    return known.get(name or best) or known[best]
 
 
 def network_cards(digest: str, every: list[Offer], chosen: str) -> None:
@@ -70,4 +71,5 @@ def _card(digest: str, offer: Offer, taken: bool) -> None:
 
 
 def _choose(digest: str, name: str) -> None:
-    st.session_state[f"network:{digest}"] = name
+    state.choose("network", digest, name)
+    st.query_params.pop("way", None)  # what overrules an advice is chosen for one network

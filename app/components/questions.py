@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app import counsel, datasets, gallery, words
+from app import counsel, datasets, gallery, state, words
 from app.advising import Subject
 from app.gallery import Entry
 from app.measured import Advice, Guess
@@ -31,12 +31,15 @@ def _question(
 ) -> bool | None:
     usual = _MEASURED if guess is None else _said(guess.safe)
     options = ["Yes", "No"] if guess else [_MEASURED, "Yes", "No"]
+    before = state.choice(what, subject.key)
+    key = f"said_{what}:{subject.key}:{usual}"
     said = st.radio(
         words_,
         options,
-        index=options.index(usual),
+        index=options.index(before if before in options else usual),
         horizontal=True,
-        key=f"{what}:{subject.key}:{usual}",
+        key=key,
+        on_change=lambda: state.choose(what, subject.key, st.session_state[key]),
     )
     reason = (
         counsel.guess(guess, what)

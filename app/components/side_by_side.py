@@ -75,7 +75,7 @@ def _card(left: Line, names: tuple[str, str], found: Paired | str) -> str:
     if found.means_something:
         kind, verdict = "good", "✓ A real difference"
     elif found.only_one == found.only_other == 0:
-        kind, verdict = "fair", "= No difference seen"
+        kind, verdict = "fair", "= Right on the same pictures"
     else:
         kind, verdict = "fair", "≈ Too close to call"
     kind_of_test = "" if left.tested else " These pictures chose the models too, which flatters."

@@ -36,5 +36,5 @@ _component = st.components.v2.component(
 
 def theme_switch() -> None:
     """Mount the button."""
-    pages = ["", "data", "advice", "train", "results", "use", "runs"]
+    pages = ["", "data", "advice", "train", "results", "use", "runs", "mend"]
     _component(key="theme_switch", data={"pages": pages}, width="content")

@@ -1,36 +1,25 @@
 """Thumbnails by a signed link, from the disk."""
 
-import time
-from functools import lru_cache
-
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from app import datasets, tokens
-from transfer import store
 from transfer.errors import TokenError, TransferError
 
 _PURPOSE = "pictures"
-_KEPT = 3600  # seconds
 
 
 def links(digest: str, side: int) -> str:
     """Return a link to the pictures of a data set, with `{sha256}` to be filled in."""
-    token = _token(str(store.home()), digest, int(time.time()) // _KEPT)
+    token = tokens.for_this_hour(_PURPOSE, digest)
     return f"/api/pictures/{token}/{side}/{{sha256}}.jpg"
 
 
 def routes() -> list[Route]:
     """Return the routes."""
     return [Route("/api/pictures/{token}/{side:int}/{sha256}.jpg", _picture)]
-
-
-@lru_cache(maxsize=64)
-def _token(_home: str, digest: str, _hour: int) -> str:
-    """Return the same token for an hour, so that the browser keeps what it has loaded."""
-    return tokens.sign(_PURPOSE, digest)
 
 
 async def _picture(request: Request) -> Response:

@@ -1,6 +1,8 @@
 """The way of an upload's bytes from the browser to the disk.
 
-    POST   /api/uploads {name, size}     begin; with {purpose: "run"} for the file of a run
+    POST   /api/uploads {name, size}     begin, or go on with the same files (see `uploads.Aim`):
+                                         {purpose: "run"} for the file of a run, {into: digest} to
+                                         add to a data set, {label}, {mark}
     PUT    /api/uploads/{id}?offset=N    a piece, as the raw body
     GET    /api/uploads/{id}             how far it is
     POST   /api/uploads/{id}/finish      all is here: read it
@@ -16,18 +18,23 @@ import functools
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import fields, replace
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app import tokens, uploads
+from app import datasets, tokens, uploads
+from app.uploads import Aim
+from transfer.dataset import names
 from transfer.errors import TokenError, TransferError
 
 TOKEN_HEADER = "X-Upload-Token"
 PURPOSE, VALUE = "upload", "new"  # of the token
 _MOST_JSON = 64 * 1024
+_AIM = tuple(field.name for field in fields(Aim))
+_MOST_TEXT = 200  # characters
 _LOG = logging.getLogger(__name__)
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -55,10 +62,8 @@ def routes(free_bytes: Callable[[], int] = uploads.free_bytes) -> list[Route]:
     """
 
     async def begin(request: Request) -> Response:
-        name, size, purpose = await _asked(request)
-        upload = await asyncio.to_thread(
-            uploads.begin, name, size, purpose=purpose, free=free_bytes()
-        )
+        name, size, aim = await _asked(request)
+        upload = await asyncio.to_thread(_begin, name, size, aim, free_bytes())
         return JSONResponse(upload.to_json(), 201)
 
     one = "/api/uploads/{id}"
@@ -136,23 +141,37 @@ def _refusal(error: TransferError) -> Response:
     return JSONResponse(content, status)
 
 
-async def _asked(request: Request) -> tuple[str, int, uploads.Purpose]:
-    """Return the name, the size and the purpose of the upload that is to begin."""
+async def _asked(request: Request) -> tuple[str, int, Aim]:
+    """Return the name, the size and the aim of the upload that is to begin."""
     body = bytearray()
     async for block in request.stream():
         body += block
         if len(body) > _MOST_JSON:
-            raise uploads.TooLargeError("Only the name and the size are expected here.")
+            raise uploads.TooLargeError("Only the name, the size and the aim are expected here.")
     try:
         value = json.loads(body)
-        name, size, purpose = value["name"], value["size"], value.get("purpose", "data")
-    except (ValueError, TypeError, KeyError, RecursionError):
-        name, size, purpose = None, None, None
+        name, size = value["name"], value["size"]
+        said: dict[str, Any] = {key: value[key] for key in _AIM if key in value}
+        aim: dict[str, Any] = {k: v for k, v in said.items() if v is not None or k == "purpose"}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        name, size, aim = None, None, {}
     if not isinstance(name, str) or not isinstance(size, int) or isinstance(size, bool):
         raise uploads.UploadError('An upload begins with {"name": text, "size": bytes}.')
-    if purpose not in ("data", "run"):
+    if aim.get("purpose", "data") not in ("data", "run"):
         raise uploads.UploadError('The purpose of an upload is "data" or "run".')
-    return name, size, purpose
+    if not all(isinstance(text, str) and len(text) <= _MOST_TEXT for text in aim.values()):
+        raise uploads.UploadError(
+            f"What an upload is for is said in texts of up to {_MOST_TEXT} characters:"
+            f" {', '.join(_AIM)}."
+        )
+    return name, size, Aim(**aim)
+
+
+def _begin(name: str, size: int, aim: Aim, free: int) -> uploads.Upload:
+    if aim.into:
+        datasets.index(aim.into)  # refused before anything is sent, where it is gone
+    label = names.clean_text(aim.label or "").strip() or None
+    return uploads.begin(name, size, replace(aim, label=label), free=free)
 
 
 async def _drain(body: AsyncIterator[bytes]) -> None:

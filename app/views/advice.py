@@ -2,12 +2,14 @@
 
 import contextlib
 import html
+from dataclasses import replace
 
 import streamlit as st
 
 from app import advising, counsel, datasets, evidence, frame, networks, state, ways, words, workshop
 from app.advising import Standing, Subject
-from app.components import decision, network_cards
+from app.components import decision, network_cards, rehearsal
+from app.components.expert_drawer import expert_drawer, guessed
 from app.components.measuring import measuring
 from app.components.more_settings import TIME_LIMITS, Settings, image_size, more_settings
 from app.components.questions import questions
@@ -67,6 +69,7 @@ def _advise(digest: str, index: ImageIndex) -> None:
         )
     left, right = st.columns([3, 2], gap="large")
     with left:
+        frame.heading("Where are they in the table?", counsel.ABOUT_THE_TABLE)
         decision.decision(subject, advice)
     with right:
         measuring(subject, offer, standing)
@@ -77,8 +80,10 @@ def _advise(digest: str, index: ImageIndex) -> None:
     if advice:
         _why(advice)
     way = overruling or (advice.strategy if advice else None)
-    mirror, turn = _questions(subject, advice) if way and ways.tunes(way) else (None, None)
-    limit, check = _check(advice)
+    tuned = way if way and ways.tunes(way) else None
+    mirror, turn = _questions(subject, advice) if tuned else (None, None)
+    before = st.container()  # filled when all settings are known
+    limit, check = _check(advice, asked=mirror is not None or turn is not None)
     frame.heading("Which network?", network_cards.WHY)
     if note := _note(offer):
         st.html(f'<div class="card"><p class="quiet">{html.escape(note)}</p></div>')
@@ -95,8 +100,22 @@ def _advise(digest: str, index: ImageIndex) -> None:
         horizontal_flip=mirror,
         quarter_turns=turn,
     )
+    if tuned:
+        choices, wrong = expert_drawer(index, tuned, settings.image_size, advice, (mirror, turn))
+        config = replace(config, **choices.settings)
+        flips = choices.flips((mirror, turn), guessed(advice))
+        with before:
+            _rehearse(replace(config, strategy=tuned), flips)
+        if wrong and (start or check):
+            frame.error(" ".join(wrong))
+            return
     if start or check:
         _start(config, settings, check)
+
+
+def _rehearse(config: RunConfig, flips: tuple[bool, bool]) -> None:
+    frame.heading("Will it work?", rehearsal.WHY)
+    rehearsal.rehearsal(replace(config, horizontal_flip=flips[0], quarter_turns=flips[1]))
 
 
 def _start(config: RunConfig, settings: Settings, check: bool) -> None:
@@ -141,7 +160,7 @@ def _what_happens(offer: Offer, advice: Advice | None, overruling: str | None) -
 
 def _why(advice: Advice) -> None:
     """Give the reasons, and all figures behind them."""
-    frame.heading("Why this advice?", counsel.ABOUT_THE_TABLE)
+    frame.heading("Why this advice?", counsel.ABOUT_THE_REASONS)
     reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in advice.reasons)
     st.html(f'<ul class="reasons">{reasons}</ul>')
     with st.expander("Show the figures"):
@@ -174,7 +193,7 @@ def _questions(subject: Subject, advice: Advice | None) -> tuple[bool | None, bo
     return questions(subject, advice)
 
 
-def _check(advice: Advice | None) -> tuple[float | None, bool]:
+def _check(advice: Advice | None, asked: bool) -> tuple[float | None, bool]:
     """Offer to try all four ways; return the limit in seconds, and whether that was asked for."""
     frame.heading(
         "Is the advice right?",
@@ -186,11 +205,11 @@ def _check(advice: Advice | None) -> tuple[float | None, bool]:
         limits = [name for name, seconds in TIME_LIMITS.items() if seconds]
         limit = st.selectbox(
             "Time for all four", limits, index=limits.index(_CHECK_LIMIT), key="check_limit",
-            width=200,
+            width=200, bind="query-params",
         )  # fmt: skip
         check = st.button("Check the advice: try all four", key="check_advice")
     seconds = TIME_LIMITS[limit]
-    st.caption(counsel.all_four(advice, seconds or 0.0))
+    st.caption(counsel.all_four(advice, seconds or 0.0) + counsel.unasked(advice, asked))
     return seconds, check
 
 

@@ -7,8 +7,11 @@ import time
 import pandas as pd
 import streamlit as st
 
-from app import datasets, frame, gallery, jobs, state, storage, uploads, words
+from app import checking, datasets, frame, gallery, health, jobs, state, uploads, words
+from app.components import administration
+from app.components.camera import camera
 from app.components.uploader import uploader
+from transfer.dataset import versions
 from transfer.dataset.index import ImageIndex
 from transfer.errors import TransferError
 
@@ -16,6 +19,7 @@ _PRIVATE = (
     "Everything stays on this machine: no picture and no result is sent anywhere, and no account is"
     " needed."
 )
+_FILES, _CAMERA = "Files", "The camera"
 _FIRST = 12  # pictures of a class that are shown at once
 _MORE = 96
 _CLASSES = 24
@@ -47,8 +51,29 @@ def _first() -> None:
     _list()
 
 
-def _upload(key: str) -> None:
-    if upload_id := uploader(key):
+def _upload(key: str, into: str | None = None) -> None:
+    """Take files or pictures of the camera, for a new data set or to be added to one."""
+    way = st.segmented_control(
+        "Where the pictures come from",
+        [_FILES, _CAMERA],
+        default=_FILES,
+        required=True,
+        label_visibility="collapsed",
+        key=f"way:{key}",
+        format_func={
+            _FILES: ":material/folder: Files",
+            _CAMERA: ":material/photo_camera: Take pictures with the camera",
+        }.__getitem__,
+    )
+    classes = datasets.index(into).classes if into else ()
+    if way == _CAMERA:
+        fewest, needed = (1, 1) if into else (datasets.FEWEST, 2)
+        upload_id = camera(
+            f"camera:{key}", into=into, classes=classes, fewest=fewest, needed=needed
+        )
+    else:
+        upload_id = uploader(key, into=into, classes=classes)
+    if upload_id:
         st.query_params["upload"] = upload_id
         st.rerun()
 
@@ -61,8 +86,8 @@ def _follow(upload_id: str) -> None:
     except TransferError:  # cancelled meanwhile
         st.rerun()
     if upload.state == "done" and upload.digest:
-        st.query_params.clear()
-        st.query_params["data"] = upload.digest
+        st.session_state[_told(upload.digest)] = _outcome(upload)
+        st.query_params.from_dict({"data": upload.digest})
         st.rerun()
     job = jobs.latest("import", upload_id)
     if _problem(upload, job):
@@ -90,6 +115,20 @@ def _problem(upload: uploads.Upload, job: jobs.Job | None) -> str | None:
     return upload.error or (job and job.error) or "The reason is not known."
 
 
+def _outcome(upload: uploads.Upload) -> str | None:
+    """Return what came of adding pictures to a data set."""
+    if not upload.into or not upload.digest:
+        return None
+    if not upload.added:
+        return "Nothing was added: the same pictures were there already, in the same classes."
+    number = versions.number(upload.digest)
+    return f"{words.many(upload.added, 'picture')} added: this is version {number}."
+
+
+def _told(digest: str) -> str:
+    return f"told:{digest}"
+
+
 def _reading(upload_id: str) -> None:
     try:
         upload = uploads.get(upload_id)
@@ -103,14 +142,23 @@ def _reading(upload_id: str) -> None:
             "These pictures could not be taken in.", f"{upload.name}. Nothing else was lost."
         )
         frame.error(problem)
-        _upload("again")
-        _list()
+        if upload.into:
+            _back(upload.into)
+        _upload("again", upload.into)
+        if not upload.into:
+            _list()
         return
     frame.title(
         f"Reading {upload.name}",
         "Each file is checked and turned upright. You can close this page: the reading goes on.",
     )
     _follow(upload_id)
+
+
+def _back(digest: str) -> None:
+    """Lead back to the data set to which the pictures were to be added."""
+    name = words.plain(datasets.name(digest))
+    _opens(f"Back to **{name}**: it is as it was", ":material/photo_library:", data=digest)
 
 
 def _chosen(digest: str) -> None:
@@ -122,32 +170,89 @@ def _chosen(digest: str) -> None:
         _upload("again")
         _list()
         return
-    counts = index.counts()
     left_out = len(index.rejected)
+    missing = _missing(index)
+    then = "more are needed before it can learn." if missing else "look them over, then go on."
     frame.title(
         f"{words.many(len(index.pictures), 'picture')}"
-        f" in {words.many(len(counts), 'class', 'classes')}.",
-        f"{datasets.name(digest)}: look them over, then go on.",
+        f" in {words.many(len(index.classes), 'class', 'classes')}.",
+        f"{datasets.name(digest)}: {then}",
     )
-    for warning in datasets.warnings(digest):
+    _health_line(digest)
+    if told := st.session_state.pop(_told(digest), None):
+        st.success(told, icon=":material/check:")
+    for warning in index.warnings if missing else datasets.warnings(digest):
         st.warning(words.plain(warning), icon=":material/warning:")
-    usable = sum(number >= datasets.FEWEST for number in counts.values()) >= 2
+    if missing:
+        st.error(words.plain(missing), icon=":material/error:")
     with st.container(horizontal=True, vertical_alignment="center", key="verdict_row"):
         st.html(_verdict(left_out))
-        frame.next_step("Go on: choose a network", "advice", disabled=not usable)
-    if not usable:
-        st.error(
-            f"Expected at least 2 classes with {datasets.FEWEST} or more pictures each."
-            " Add pictures and upload the set again.",
-            icon=":material/error:",
-        )
+        kind = "primary" if missing else "secondary"
+        asked = st.button("Add pictures", key="add", type=kind, icon=":material/add:")
+        if not missing:
+            frame.next_step("Go on: choose a network", "advice")
+    _adding(digest, asked)
     if left_out:
         _rejected(index)
     _gallery(digest)
     with st.expander("Use other pictures"):
         _upload("other")
         _list()
-    _administration(digest)
+    administration.administration(digest)
+
+
+def _missing(index: ImageIndex) -> str | None:
+    """Return what has to be added before anything can be learned; None where it is enough."""
+    counts = index.counts()
+    fewest = datasets.FEWEST
+    large = [name for name, number in counts.items() if number >= fewest]
+    if len(large) >= 2:
+        return None
+    small = [
+        f"'{name}' has {number}, add {fewest - number} more"
+        for name, number in counts.items()
+        if number < fewest
+    ]
+    remedy = f"{words.and_so_on(small)}." if small else "Add pictures of another class."
+    return (
+        f"Expected at least 2 classes with {fewest} or more pictures each; found {len(large)}."
+        f" {remedy}"
+    )
+
+
+def _adding(digest: str, asked: bool) -> None:
+    """Offer to add pictures to the data set, once that was asked for."""
+    key = f"adding:{digest}"
+    st.session_state[key] = asked or st.session_state.get(key, False)
+    if not st.session_state[key]:
+        return
+    with st.container(border=True, key="add_area"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            frame.heading(
+                "Add pictures",
+                "They go into a new version of this data set; the version that you see stays as it"
+                " is, and runs that learned from it keep it. Pictures that are here already, pixel"
+                " for pixel and in the same class, are not added again.",
+            )
+            if st.button("Close", key="add_close", type="tertiary"):
+                st.session_state[key] = False
+                st.rerun()
+        _upload(f"add:{digest}", digest)
+
+
+def _health_line(digest: str) -> None:
+    """Say in a link whether the pictures were checked for what may ruin a result."""
+    standing = checking.standing(checking.usual(digest))
+    label = "Check these pictures for mistakes"
+    if standing.found:
+        label = health.line(health.findings(standing.found, datasets.index(digest)))
+    elif standing.alive:
+        label = "These pictures are being checked for mistakes"
+    query = state.here().query()
+    with st.container(key="health_line"):
+        st.page_link(
+            state.file_of("health"), label=label, icon=":material/fact_check:", query_params=query
+        )
 
 
 def _verdict(left_out: int) -> str:
@@ -171,12 +276,23 @@ def _gallery(digest: str) -> None:
         " tell these classes apart from these pictures alone? The classifier learns just what it is"
         " shown. The order is that of the file names.",
     )
+    _mends(digest)
     names = list(groups)
     page = 1
     if len(names) > _CLASSES:
         page = st.pagination(-(-len(names) // _CLASSES), key="classes")
     for name in names[(page - 1) * _CLASSES : page * _CLASSES]:
         _class(digest, name)
+
+
+def _mends(digest: str) -> None:
+    """Offer the page on which pictures are moved, merged, renamed and deleted."""
+    waiting = len(versions.draft(digest))
+    label = "Mend them: move, rename, merge, delete"
+    if waiting:
+        label = f"Go on mending: {words.many(waiting, 'change')} not kept yet"
+    if st.button(label, key="mend", icon=":material/edit:"):
+        state.go("mend", data=digest)
 
 
 @st.fragment
@@ -215,6 +331,8 @@ def _list() -> None:
             if upload.purpose != "run":
                 label = f"Being read now: {words.plain(upload.name)}"
                 _opens(label, ":material/hourglass_top:", upload=upload.id)
+    for upload in uploads.unfinished():
+        _broken_off(upload)
     known = datasets.listed()
     if not known:
         return
@@ -228,6 +346,21 @@ def _list() -> None:
         _opens(label, ":material/photo_library:", data=entry.digest)
 
 
+def _broken_off(upload: uploads.Upload) -> None:
+    """Say how an upload that was broken off goes on, and offer to delete what arrived."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"broken_{upload.id}"):
+        st.markdown(
+            f":material/pause_circle: **{words.plain(upload.name)}** was broken off:"
+            f" {uploads.amount(upload.received)} of {uploads.amount(upload.size)} have arrived."
+            " Choose the same pictures again to go on from there.",
+            width="stretch",
+        )
+        if st.button("Delete what arrived", key=f"drop:{upload.id}", type="tertiary"):
+            with contextlib.suppress(TransferError):  # gone meanwhile
+                uploads.cancel(upload.id)
+            st.rerun()
+
+
 def _opens(label: str, icon: str, **query: str) -> None:
     """Show a button that opens this page at another address.
 
@@ -235,38 +368,6 @@ def _opens(label: str, icon: str, **query: str) -> None:
     """
     if st.button(label, key=f"open:{'/'.join(query.values())}", icon=icon, type="tertiary"):
         st.switch_page(state.file_of("data"), query_params=query)
-
-
-def _administration(digest: str) -> None:
-    with st.expander("Rename or delete this data set"):
-        typed = st.text_input("Name", value=datasets.name(digest), max_chars=80)
-        new = " ".join(typed.split())
-        if new != datasets.name(digest):
-            datasets.rename(digest, new)
-            st.rerun()
-        using = storage.runs_using(digest)
-        if using:
-            names = words.plain(words.and_so_on([f"'{name}'" for name in using]))
-            need = "needs" if len(using) == 1 else "need"
-            st.caption(
-                f"{names} learned from these pictures and {need} them to show what was right and"
-                " wrong. Delete the runs first, on the page Runs, then the pictures."
-            )
-        size = words.size(datasets.size(digest))
-        label = f"Delete these pictures from this machine ({size})"
-        if st.button(label, key="delete", disabled=bool(using)):
-            _confirm(digest, size)
-
-
-@st.dialog("Delete these pictures?")
-def _confirm(digest: str, size: str) -> None:
-    st.write(
-        f"'{words.plain(datasets.name(digest))}' goes from this machine for good and frees {size}."
-        " The files that you uploaded it from are not touched."
-    )
-    if st.button("Delete", type="primary", key="really"):
-        storage.delete_data_set(digest)
-        st.switch_page(state.file_of("data"), query_params={})
 
 
 page()

@@ -8,7 +8,20 @@ import pandas as pd
 import streamlit as st
 from streamlit.components.v2 import component
 
-from app import figures, four_ways, frame, gallery, matrix, state, verdicts, workshop
+from app import (
+    datasets,
+    figures,
+    four_ways,
+    frame,
+    gallery,
+    honest,
+    matrix,
+    state,
+    verdicts,
+    words,
+    workshop,
+)
+from app.components import honesty, readings
 from app.figures import Answer, Figures
 from app.matrix import Cell
 from transfer.runs import Run
@@ -33,7 +46,8 @@ def page() -> None:
         verdicts.title(found),
         f"{run.about()['name']}: how far to trust it, where it fails, and what would help.",
     )
-    _hero(found)
+    _hero(found, result)
+    honesty.bursts(result)
     _warnings(result["warnings"])
     if found.gone:
         st.info(found.gone, icon=":material/hide_image:")
@@ -43,7 +57,7 @@ def page() -> None:
     if found.answers:
         _mistakes(run, found)
     _classes(run, found)
-    _origin(result)
+    _origin(run, result, found.digest)
     _figures(run, found)
 
 
@@ -74,21 +88,24 @@ def _nothing_yet(run: Run | None) -> None:
     )
 
 
-def _hero(found: Figures) -> None:
+def _hero(found: Figures, result: dict[str, Any]) -> None:
     """Show the accuracy with its whiskers, beside what guessing would reach, and the button."""
     verdict = verdicts.guessing(found)
     _, most = figures.largest_class(found)
     guess = most / found.pictures
+    again = honesty.again(result)
     with st.container(key="hero"):
         st.html(
             f"{matrix.scale(found.overall, guess)}"
             f'<p class="verdict {"good" if verdict.good else "poor"}">'
             f"{'✓' if verdict.good else '✗'} {html.escape(verdict.headline)}</p>"
-            f'<p class="quiet">{html.escape(verdict.reason)}</p>{_too_kind(found)}'
+            f'<p class="quiet">{html.escape(verdict.reason)}</p>'
+            f"{honesty.apart(found)}{_too_kind(found)}{again}"
         )
         with st.container(horizontal=True, vertical_alignment="center", key="hero_row"):
             testing = verdicts.ABOUT_TESTING if found.part == "test" else verdicts.ABOUT_VALIDATION
-            frame.explain(f"{verdicts.ABOUT_THE_INTERVAL}\n{testing}")
+            more = honest.ABOUT_AGAIN if again else ""
+            frame.explain(f"{verdicts.ABOUT_THE_INTERVAL}\n{testing}\n{more}")
             frame.next_step("Use it", "use")
 
 
@@ -144,7 +161,7 @@ def _confusion(run: Run, found: Figures) -> None:
 
 def _matrix(run: Run, found: Figures, classes: list[int]) -> None:
     """Mount the matrix; a cell that is pressed becomes the one in the list."""
-    listed, pressed = f"cell_{run.folder.name}", f"matrix_{run.folder.name}"
+    listed, pressed = _open_pair(run), f"matrix_{run.folder.name}"
 
     def choose() -> None:
         told = st.session_state[pressed].get("cell")
@@ -168,9 +185,14 @@ def _component() -> Any:
     )
 
 
+def _open_pair(run: Run) -> str:
+    """Return the key under which the session has the pair whose pictures are open."""
+    return f"pair_{run.folder.name}"
+
+
 def _opened(run: Run, found: Figures) -> None:
     """Show the pictures of the cell that is open, and the list to open another one."""
-    key = f"cell_{run.folder.name}"
+    key = _open_pair(run)
     offered = [*found.confused[:_OFFERED], *figures.hits(found.confusion)]
     options = [str(Cell(pair.truth, pair.said)) for pair in offered]
     if st.session_state[key] not in options:  # a rare mistake, opened in the matrix
@@ -218,11 +240,18 @@ def _next_steps(found: Figures) -> None:
     )
     st.html(f'<ol class="cards steps">{cards}</ol>')
     if found.right < found.pictures:
+        query = {"data": digest} if (digest := state.here().data) else {}
+        st.page_link(
+            state.file_of("mend"),
+            label="Put labels and classes right on the page Mend",
+            icon=":material/edit:",
+            query_params=query,
+        )
         st.page_link(
             state.file_of("data"),
-            label="Upload the pictures again with what you have changed",
+            label="Add pictures on the page Data",
             icon=":material/add_photo_alternate:",
-            query_params={},
+            query_params=query,
         )
 
 
@@ -317,7 +346,7 @@ def _classes(run: Run, found: Figures) -> None:
     _show_more(key, len(rows))
 
 
-def _origin(result: dict[str, Any]) -> None:
+def _origin(run: Run, result: dict[str, Any], digest: str) -> None:
     """Say why this model was kept, and what it learned from."""
     frame.heading(
         "How was it made?",
@@ -325,7 +354,10 @@ def _origin(result: dict[str, Any]) -> None:
         " the choice is made. The test pictures take no part in it, so that their figure stays"
         " honest.",
     )
-    st.markdown("\n\n".join(filter(None, [verdicts.choice(result), verdicts.origin(result)])))
+    pictures = f"Its pictures are those of ‘{words.plain(datasets.name(digest))}’."
+    said = [verdicts.choice(result), verdicts.origin(result), pictures]
+    st.markdown("\n\n".join(filter(None, said)))
+    readings.shortly(run, result)
 
 
 @st.fragment

@@ -2,6 +2,7 @@
 
 import contextlib
 import html
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -36,7 +37,7 @@ _SAY, _WRONG = "runs_say", "runs_wrong"
 _OPEN, _ASKED, _ALL = "runs_open", "runs_asked", "runs_all"
 _SIGNS = {
     "waiting": "○", "running": "●", "exporting": "●",
-    "finished": "✓", "stopped": "■", "failed": "✕",
+    "finished": "✓", "paused": "‖", "stopped": "■", "failed": "✕",
 }  # fmt: skip
 
 
@@ -159,7 +160,7 @@ def _facts(run: Run, line: Line) -> str:
     standing += f", at most {words.duration(left)} left" if left else ""
     version = None if line.network else "made by another version of this app"
     kept = f"kept: {line.kept}" if line.kept else None
-    facts = [line.data_set, line.network, line.strategy, kept, version]
+    facts = [*_unsaid(line), line.strategy, kept, version]
     figures = [_date(line.created), words.size(line.bytes)]
     unbroken = [figure.replace(" ", "\u00a0") for figure in figures]
     rest = " · ".join(html.escape(fact) for fact in [*filter(None, facts), *unbroken])
@@ -167,6 +168,17 @@ def _facts(run: Run, line: Line) -> str:
         f'<p class="run-facts small number"><span class="{kind}">{html.escape(standing)}</span>'
         f'<span class="quiet"> · {rest}</span></p>'
     )
+
+
+def _unsaid(line: Line) -> list[str | None]:
+    """Return the data set and the network, less what the run is called by as it was suggested."""
+    called = re.sub(r" \(\d+\)$", "", line.name)
+    start = f"{' '.join((line.data_set or '').split())}, "
+    if not called.startswith(start):
+        return [line.data_set, line.network]
+    network = line.network or ""
+    said = called.removeprefix(start) in (network, network.removesuffix(" network"))
+    return [None if said else line.network]
 
 
 def _panel(run: Run, line: Line) -> None:

@@ -1,17 +1,25 @@
 """Page 3: watch the learning, stop it, and know that the page can be closed."""
 
-import html
 from typing import Any
 
 import streamlit as st
 
-from app import charts, frame, jobs, phases, state, ways, words, workshop
+from app import curves, frame, jobs, phases, readings, state, ways, words, workshop
 from app.charts import Row
+from app.components import readings as cards
 from app.workshop import Standing
 from transfer import catalog
 from transfer.runs import Run
 
 _EVERY = 2.0  # seconds between two looks at the run
+_MORE_EPOCHS = 10
+_PAUSE = "The next training gets its turn; this one keeps its place, and goes on when you say so."
+_ABOUT_READINGS = """
+After each epoch the curves are read by the rules that people go by who train networks (Stanford
+CS231n, *babysitting the learning process*): what is so is said with the numbers that show it, the
+worst first. A difference counts where it is larger than what chance makes of so few validation
+pictures. A button starts a **new** run with other settings; this one is not touched by it.
+"""
 
 
 def page() -> None:
@@ -27,30 +35,66 @@ def page() -> None:
         return
     standing = workshop.standing(run)
     if standing.alive:
-        _live(run.folder.name, run.finished)
+        events, _ = run.events_since()
+        _live(run.folder.name, _mark(run, standing))
+        if standing.word != "waiting":
+            curves.draw(run, events)
+            _read(run, events, alive=not run.finished)
+            curves.figures(run, events)
     else:
         _ended(run, standing)
 
 
 @st.fragment(run_every=_EVERY)
-def _live(run_id: str, had_result: bool) -> None:
-    """Show where the run stands, every two seconds, until something changes in the bar above."""
+def _live(run_id: str, drawn: object) -> None:
+    """Show where the run stands, every two seconds.
+
+    What is below, and in the bar above, is drawn anew only where there is something new: that keeps
+    the curves still, and ten watchers cheap. `drawn` is the `_mark` of what stands there.
+    """
     run = workshop.run(run_id)
     standing = workshop.standing(run)
-    if not standing.alive or run.finished != had_result:
+    if _mark(run, standing) != drawn:
         st.rerun()
     status = run.status_now()
     if standing.word == "waiting":
         _waiting(run, standing)
         return
     _headline(run, standing, status)
+    if standing.error:  # it goes on by itself when that is mended
+        frame.error(standing.error)
     done, total = float(status.get("done", 0)), float(status.get("total", 0))
-    text = f"{_plainly(str(status.get('words', 'Starting')))}{_count(status)}"
-    frame.progress(done / total if total else None, text)
-    _buttons(run, status)
+    phase = str(status.get("phase", ""))
+    text = f"{_plainly(str(status.get('words', 'Starting')), phase)}{_count(status)}"
+    frame.progress(done / total if total and phase != "finished" else None, text)
     events, _ = run.events_since()
-    st.html(phases.band(run, events, str(status.get("phase", ""))))
-    _curves(run, events)
+    _buttons(run, status, events)
+    st.html(phases.band(run, events, phase))
+
+
+def _mark(run: Run, standing: Standing) -> object:
+    """Return what is another when the page has to be drawn anew."""
+    stops = run.stop_requested()
+    return standing.word, run.finished, stops, run.events_since()[1], readings.mark(run)
+
+
+def _read(run: Run, events: list[Row], alive: bool) -> None:
+    """Show what the curves say, the worst first, and what could be done about it."""
+    drawn = curves.tuned(run, events)
+    if run.finished:
+        said = readings.of_result(run.result(), drawn)
+    else:
+        strategy, found = readings.now(run)
+        said = {strategy: found} if found else {}
+    if not said:
+        return
+    strategy, found = next(iter(said.items()))
+    frame.heading("What do the curves say?", _ABOUT_READINGS)
+    if drawn and strategy != drawn and ways.known(strategy):
+        st.html(f'<p class="quiet small">Of “{ways.named(strategy)}”, which came before.</p>')
+    subject = cards.Subject(run, strategy, alive, alive and _keeps(run.status_now(), events))
+    cards.cards(subject, found)
+    cards.others({name: some for name, some in said.items() if name != strategy})
 
 
 def _waiting(run: Run, standing: Standing) -> None:
@@ -60,14 +104,24 @@ def _waiting(run: Run, standing: Standing) -> None:
     before = "the one before it has ended"
     if "advise" in at_work and "train" not in at_work:
         before = "the measuring for an advice has ended, in a minute or so"
-    frame.title(
-        "It goes on in a moment." if again else f"Waiting for its turn: place {place} of {number}.",
-        f"The training starts by itself when {before}. You can close this page.",
-    )
+    if standing.error:
+        title, then = "It waits for room on the disk.", "It goes on by itself when there is some."
+    elif not at_work and place <= 1:
+        title, then = "It starts in a moment.", "You can close this page."
+    else:
+        title = f"Waiting for its turn: place {place} of {number}."
+        then = f"The training starts by itself when {before}. You can close this page."
+    frame.title("It goes on in a moment." if again and not standing.error else title, then)
+    if standing.error:
+        frame.error(standing.error)
     frame.progress(None, f"Queued: {run.about()['name']}")
-    if st.button("Take it out of the queue", key="leave"):
-        workshop.stop(run)
-        st.rerun()
+    with st.container(horizontal=True):
+        if st.button("Pause", key="pause", help=_PAUSE):
+            workshop.pause(run)
+            st.rerun()
+        if st.button("Take it out of the queue", key="leave"):
+            workshop.stop(run)
+            st.rerun()
 
 
 def _headline(run: Run, standing: Standing, status: Row) -> None:
@@ -82,8 +136,8 @@ def _headline(run: Run, standing: Standing, status: Row) -> None:
     if left:
         about = f"{words.duration(left)} left"
         # Retraining may end early, when it gets no better; a linear classifier does not.
-        tunes = ways.tunes(phases.way(run))
-        when = f"At most {about}" if tunes else f"{about[0].upper()}{about[1:]}"
+        early = ways.tunes(phases.way(run)) and run.config().recipe.early_stopping
+        when = f"At most {about}" if early else f"{about[0].upper()}{about[1:]}"
     frame.title(
         f"Learning. {when}; you can close this page.",
         f"{run.about()['name']}: the work goes on without the page, and its address brings you"
@@ -91,8 +145,10 @@ def _headline(run: Run, standing: Standing, status: Row) -> None:
     )
 
 
-def _plainly(said: str) -> str:
+def _plainly(said: str, phase: str) -> str:
     """Name the way of learning as the pages do, where what is being done begins with its name."""
+    if phase == "finished":  # the learning; what follows has not begun to tell
+        return "Getting the model ready to be taken away"
     for spec in catalog.STRATEGIES:
         if said.startswith(f"{spec.title}: "):
             return f"“{ways.named(spec.name)}”: {said.removeprefix(f'{spec.title}: ')}"
@@ -106,7 +162,7 @@ def _count(status: Row) -> str:
     return ""
 
 
-def _buttons(run: Run, status: Row) -> None:
+def _buttons(run: Run, status: Row, events: list[Row]) -> None:
     if run.finished:
         frame.next_step("See the results", "results", key="early")
         return
@@ -115,105 +171,28 @@ def _buttons(run: Run, status: Row) -> None:
             '<p class="quiet">Stopping: what is being done right now is brought to its end.</p>'
         )
         return
-    events, _ = run.events_since()
-    keeps = any(row["event"] == "candidate" or (row.get("phase") == "fine_tuning" and
-                row["event"] == "epoch") for row in events)  # fmt: skip
-    if keeps and status.get("phase") == "fine_tuning":
+    if run.pause_requested():
+        st.html('<p class="quiet">Pausing: what is being done right now is being kept.</p>')
+        return
+    if _keeps(status, events):
         label, help_text = "Stop and keep the best so far", "You get the best epoch until now."
     else:
         label = "Stop"
         help_text = "There is nothing to keep yet; you can go on later where it was."
-    st.button(label, key="stop", help=help_text, on_click=workshop.stop, args=(run,))
+    with st.container(horizontal=True):
+        st.button("Pause", key="pause", help=_PAUSE, on_click=workshop.pause, args=(run,))
+        st.button(label, key="stop", help=help_text, on_click=workshop.stop, args=(run,))
 
 
-def _curves(run: Run, events: list[Row]) -> None:
-    """Draw loss and accuracy: over the epochs, or over the strengths of the linear classifier."""
-    number, part = charts.last_tuning(events)
-    rows = charts.epochs(part)
-    tuned = [row for row in rows if row["phase"] == "fine_tuning"]
-    if not tuned:
-        steps = charts.searched(events)
-        if steps:
-            _search(steps)
-        elif not run.finished and phases.way(run) != "linear_stages":
-            _empty_curves("They appear when all pictures have been looked at.")
-        _listened(events)
-        if steps and ways.tunes(phases.way(run)) and not run.finished:
-            _empty_curves("The curves of the retraining appear after its first epoch.")
-        return
-    frame.heading(
-        "Is it getting better?",
-        "**Loss** is how surprised the network is by the right answer: lower is better."
-        " **Accuracy** is the share of right answers. The solid line is for the pictures that it"
-        " learns from, the dashed one for **validation** pictures, which it never learns from: the"
-        " dashed one counts. Where it turns up while the solid one falls, the network is learning"
-        " by heart (overfitting), and the best epoch before that is kept. Epoch 0 is the linear"
-        " classifier (phase: head); from epoch 1 on the network learns too (phase: fine-tuning)."
-        " The dotted line marks the best epoch so far.",
+def _keeps(status: Row, events: list[Row]) -> bool:
+    """Whether a wish to stop would leave the best epoch so far."""
+    if status.get("phase") != "fine_tuning":
+        return False
+    return any(
+        row["event"] == "candidate"
+        or (row["event"] == "epoch" and row.get("phase") == "fine_tuning")
+        for row in events
     )
-    if run.config().strategy == "all":
-        way = [cell for cell in ways.CELLS if cell.tunes][min(number, 1)]
-        st.html(f'<p class="quiet small">These are the curves of “{way.title}”.</p>')
-    _pair(rows, charts.EPOCHS)
-    _how_fine(run)
-
-
-def _listened(events: list[Row]) -> None:
-    """Show how much each stage has to say, where several answer together."""
-    told = [row for row in events if row["event"] == "stages"]
-    if not told:
-        return
-    frame.heading(
-        "To which stages does it listen?",
-        "At each stage of the network a linear classifier was fitted. Those that do well together,"
-        " on pictures that they had left out, answer together (*ensemble selection*): the bar is"
-        " the weight of a stage's answer. Stages with next to no weight are left out.",
-    )
-    bars = "".join(
-        f'<div class="bar-row"><span class="name">{html.escape(str(name))}</span>'
-        f'<span class="track"><span class="fill" style="display:block;width:{100 * weight:.1f}%">'
-        f'</span></span><span class="share">{100 * weight:.0f} %</span></div>'
-        for name, weight in told[-1]["weights"].items()
-    )
-    st.html(bars)
-
-
-def _search(steps: list[Row]) -> None:
-    frame.heading(
-        "How freely may the classifier learn?",
-        "The network stays as it is; the classifier on top is solved for, not trained in epochs."
-        " What has to be found is how freely it may follow the training pictures: too little, and"
-        " it learns nothing; too much, and it learns them by heart. A *penalty* on large weights"
-        " holds it back (ridge regression); several are tried, and each is judged by what the"
-        " classifier says of a picture that it was not shown (leave-one-out, here called"
-        " validation). The dotted line marks the best.",
-    )
-    _pair(steps, charts.STRENGTHS)
-
-
-def _pair(rows: list[Row], axis: charts.Axis) -> None:
-    theme = st.context.theme.type or "light"
-    for column, quantity in zip(st.columns(2), ("loss", "accuracy"), strict=True):
-        with column:
-            spec = charts.curves(rows, quantity, axis, theme)
-            if not spec["data"]["values"]:  # a training that diverged at once
-                continue
-            st.vega_lite_chart(spec, alt=charts.in_words(rows, quantity), key=f"chart_{quantity}")
-
-
-def _how_fine(run: Run) -> None:
-    """Say how many pictures the validation curve rests on: few make it jump."""
-    number = len((run.read("split") or {}).get("val", ()))
-    if number:
-        one = 100 / number
-        st.html(
-            f'<p class="quiet small">The validation curve rests on {words.many(number, "picture")}:'
-            f" one more or less right is {one:.{0 if one >= 1 else 1}f} % of it.</p>"
-        )
-
-
-def _empty_curves(words_: str) -> None:
-    st.html(f'<div class="card empty"><p>Curves of loss and accuracy. {words_}</p></div>')
 
 
 def _ended(run: Run, standing: Standing) -> None:
@@ -228,6 +207,10 @@ def _ended(run: Run, standing: Standing) -> None:
         if standing.error:  # of the export: the results stand
             st.warning(words.plain(standing.error), icon=":material/warning:")
         frame.next_step("See the results", "results")
+        _more(run, result)
+    elif standing.word == "paused":
+        frame.title("Paused.", f"{name}: it keeps its place, and goes on where it was.")
+        _again(run, "Go on")
     elif standing.word == "failed":
         frame.title(
             "The training could not finish.", "Your pictures and earlier runs are unharmed."
@@ -238,9 +221,25 @@ def _ended(run: Run, standing: Standing) -> None:
     else:
         frame.title("Stopped.", f"{name}: what was done so far is kept, so that it can go on.")
         _again(run, "Go on")
-    _curves(run, events)
-    _, part = charts.last_tuning(events)
-    _figures(charts.epochs(part) if standing.word == "finished" else [], events)
+    curves.draw(run, events)
+    _read(run, events, alive=False)
+    curves.figures(run, events)
+
+
+def _more(run: Run, result: dict[str, Any]) -> None:
+    """Offer to let a network that learned in epochs learn for some more."""
+    if not catalog.strategy(result["shipped"]).tunes:
+        return
+    with st.expander("Let it learn for longer"):
+        st.html(
+            '<p class="small">A new run begins with this model and adds epochs at a third of the'
+            " rate; this one stays as it is. It never ends with a worse loss on the validation"
+            " pictures than it began with.</p>"
+        )
+        epochs = st.number_input("More epochs, at most", 1, 1000, _MORE_EPOCHS, key="more_epochs")
+        if st.button("Add epochs", key="extend"):
+            made = workshop.extend(run, int(epochs))
+            state.go("train", data=run.config().dataset, run=made.folder.name)
 
 
 def _how(result: dict[str, Any]) -> str:
@@ -258,21 +257,6 @@ def _again(run: Run, label: str) -> None:
         if st.button(label, type="primary", key="again"):
             workshop.go_on(run)
             st.rerun()
-
-
-def _figures(rows: list[Row], events: list[Row]) -> None:
-    """Offer the numbers behind the curves; the table has a download of its own."""
-    table = [row for row in rows if row.get("phase") == "fine_tuning"] or charts.searched(events)
-    table = table or rows
-    if not table:
-        return
-    hidden = {"time", "event"}
-    with st.expander("Show the figures"):
-        st.dataframe(
-            [{k: v for k, v in row.items() if k not in hidden} for row in table], hide_index=True
-        )
-        used = catalog.backbone(state.current_run().config().backbone).name  # pyright: ignore[reportOptionalMemberAccess]
-        st.caption(f"Losses in nats (natural logarithm). Network: {used}.")
 
 
 page()

@@ -4,6 +4,7 @@ import http.client
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from app import __main__, jobs, processes
+from app.routes import uploads as routes
 from tests.conftest import ROOT
 
 
@@ -101,6 +103,26 @@ def test_it_serves_keeps_the_dispatcher_and_stops(home):
     assert not processes.held(jobs.dispatcher_lock())
 
 
+def test_an_upload_that_came_to_rest_does_not_keep_it_from_closing(home):
+    port = _free_port()
+    web = _app("--no-browser", "--port", str(port), home=home)
+    try:
+        _until(lambda: _healthy(port))
+        with socket.create_connection(("127.0.0.1", port)) as held:
+            token = f"{routes.TOKEN_HEADER}: {routes.token()}"
+            length = "Content-Length: 99"  # of which nothing comes
+            lines = ("POST /api/uploads HTTP/1.1", f"Host: localhost:{port}", token, length)
+            held.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+            time.sleep(0.5)
+            web.send_signal(signal.SIGINT)
+            web.communicate(timeout=12)
+        assert web.returncode == 0
+    finally:
+        web.kill()
+        web.communicate(timeout=20)
+        __main__.main(["stop"])
+
+
 def _healthy(port: int) -> bool:
     try:
         return _asked(port, "/_stcore/health")[0] == 200
@@ -133,3 +155,15 @@ def test_stop_ends_the_work_and_puts_it_back(home, capsys):
     assert worker is not None
     assert not worker.alive
     assert [(one.id, one.state) for one in jobs.active()] == [(job.id, "queued")]
+
+
+def test_a_page_on_a_full_disk_says_so(monkeypatch):
+    from app import server
+
+    said: list[str] = []
+    monkeypatch.setattr(server.st, "error", lambda words, **_: said.append(words))
+    full = sqlite3.OperationalError("database or disk is full")
+    assert server._on_error(full)
+    assert server._on_error(KeyError("x"))
+    assert "Make room" in said[0]
+    assert "Something went wrong" in said[1]

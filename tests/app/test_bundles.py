@@ -16,9 +16,11 @@ from app.packing import BundleError
 from app.routes import uploads as upload_routes
 from tests.app import run_files
 from tests.app.conftest import Store, serving
-from tests.app.run_files import contents, facts, kept, refused, rewritten
+from tests.app.run_files import contents, facts, kept, refused, resealed, rewritten
 from tests.app.test_upload_routes import request
 from transfer import store
+from transfer.dataset import versions
+from transfer.dataset.mending import Change
 
 PICTURES = 72
 
@@ -39,7 +41,7 @@ class TestTakingAway:
         assert not any("savedmodel" in name for name in inside)
         said = facts(bundle)
         assert (said["format"], said["run"], said["dataset"]) == (
-            2,
+            3,
             finished.run_id,
             finished.digest,
         )
@@ -188,8 +190,8 @@ class TestRefusal:
         assert "not a run that was taken away" in refused(text)
 
     def test_a_run_of_a_newer_app(self, bundle, tmp_path):
-        said = refused(rewritten(bundle, tmp_path / "new.zip", {}, format=3, files="another way"))
-        assert "a newer version of the app (format 3; this one reads up to 2)" in said
+        said = refused(rewritten(bundle, tmp_path / "new.zip", {}, format=4, files="another way"))
+        assert "a newer version of the app (format 4; this one reads up to 3)" in said
         assert "update this app first" in said
 
     @pytest.mark.parametrize("value", [None, "1", True, [], -1.5])
@@ -327,7 +329,7 @@ class TestImporting:
     """An upload that is a run, as the page sends it."""
 
     def sent(self, path: Path, purpose: uploads.Purpose) -> uploads.Upload:
-        upload = uploads.begin(path.name, path.stat().st_size, purpose=purpose)
+        upload = uploads.begin(path.name, path.stat().st_size, uploads.Aim(purpose))
         shutil.copy(path, upload.data)
         return uploads.finish(upload.id)
 
@@ -391,3 +393,50 @@ class TestImporting:
         del value["purpose"], value["run"]
         path.write_text(json.dumps(value))
         assert uploads.get(upload.id).purpose == "data"
+
+
+class TestVersions:
+    """A run takes along which version of the data set it learned from."""
+
+    @pytest.fixture
+    def taken(self, finished, tmp_path) -> Path:
+        """The file of a run that learned from the second version."""
+        name = datasets.index(finished.digest).pictures[0].name
+        versions.change(finished.digest, Change("group", (name,), to="by hand"))
+        run = workshop.run(finished.run_id)
+        digest = versions.keep(finished.digest)
+        run.write("config", {**run.config().to_json(), "dataset": digest})
+        return Path(shutil.copy(bundles.packed("run", finished.run_id), tmp_path))
+
+    def test_it_is_the_same_version_elsewhere(self, finished, taken, tmp_path, monkeypatch):
+        there = versions.history(finished.digest)[-1]
+        monkeypatch.setenv("TRANSFER_HOME", str(tmp_path / "elsewhere"))
+        digest = workshop.run(bundles.bring_in(taken)).config().dataset
+        assert versions.history(digest) == (there,)
+        assert datasets.name(digest) == "Fruit, version 2"
+        assert datasets.index(digest).pictures[0].group == "by hand"
+
+    def test_it_joins_its_series_with_a_number_of_its_own(
+        self, finished, fruit_set, taken, tmp_path, monkeypatch
+    ):
+        elsewhere = tmp_path / "elsewhere"
+        shutil.copytree(fruit_set.home, elsewhere)
+        monkeypatch.setenv("TRANSFER_HOME", str(elsewhere))
+        datasets.rename(fruit_set.digest, "Mine")
+        name = datasets.index(fruit_set.digest).pictures[1].name
+        versions.change(fruit_set.digest, Change("delete", (name,)))
+        own = versions.keep(fruit_set.digest)
+        digest = workshop.run(bundles.bring_in(taken)).config().dataset
+        assert [one.digest for one in versions.history(own)] == [fruit_set.digest, own, digest]
+        assert datasets.name(digest) == "Mine, version 3"
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [({"series": "0" * 32}, "another version"), ({"series": "../x"}, "another version"),
+         ({"parent": "../x"}, "another version"), ({"number": 0}, "number of its version"),
+         ({"number": "2"}, "another form"), ({"words": [3]}, "another form")],
+    )  # fmt: skip
+    def test_what_is_said_of_it_is_looked_through(self, taken, tmp_path, change, said):
+        value = json.loads(contents(taken)["dataset/version.json"])
+        data = json.dumps({**value, **change}).encode()
+        assert said in refused(resealed(taken, tmp_path / "x.zip", {"dataset/version.json": data}))

@@ -21,8 +21,12 @@ def _drawn(spec: charts.Row, part: str) -> list[tuple[float, float]]:
     return [(v["x"], v["y"]) for v in spec["data"]["values"] if v["part"] == part]
 
 
+def _is_rule(layer: charts.Row) -> bool:
+    return layer["mark"]["type"] == "rule"
+
+
 def _marked(spec: charts.Row) -> list[float]:
-    return [layer["data"]["values"][0]["x"] for layer in spec["layer"] if "data" in layer]
+    return [layer["data"]["values"][0]["x"] for layer in spec["layer"] if _is_rule(layer)]
 
 
 def _valid(spec: charts.Row) -> None:
@@ -86,8 +90,45 @@ def test_curves_start_at_zero_and_shares_end_at_one():
         assert x["scale"]["domain"] == [0, 1]
         assert x["title"]
         assert y["title"]
-    assert loss["layer"][0]["encoding"]["y"]["scale"] == {"domainMin": 0}
-    assert accuracy["layer"][0]["encoding"]["y"]["scale"] == {"domain": [0, 1]}
+    assert loss["layer"][0]["encoding"]["y"]["scale"]["domainMin"] == 0
+    assert accuracy["layer"][0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
+
+
+def test_the_learning_rate_is_a_figure_of_its_own_over_the_same_epochs():
+    rows = [_epoch(0), *(_epoch(n, learning_rate=1e-3 / n, val_loss=1 / n) for n in (1, 2))]
+    spec = charts.rates(rows, "light")
+    assert spec is not None
+    _valid(spec)
+    assert spec["data"]["values"] == [{"x": 1, "y": 1e-3}, {"x": 2, "y": 5e-4}]
+    assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 2]
+    assert _marked(spec) == [2]
+    assert "0.001 in epoch 1 to 0.0005 in epoch 2" in charts.in_words(rows, "learning_rate")
+    assert charts.rates([_epoch(0), _epoch(1, learning_rate=math.nan)], "light") is None
+
+
+def test_phases_stand_below_epochs_only():
+    def named(axis: charts.Axis) -> list[str]:
+        spec = charts.curves([_epoch(1, strength=1.0)], "loss", axis, "dark")
+        _valid(spec)
+        return [one["mark"]["text"] for one in spec["layer"] if one["mark"]["type"] == "text"]
+
+    assert named(EPOCHS) == ["head", "fine-tuning"]
+    assert named(STRENGTHS) == []
+
+
+def test_of_many_epochs_only_the_one_under_the_mouse_is_marked():
+    def point(number: int) -> object:
+        rows = [_epoch(n) for n in range(number)]
+        return charts.curves(rows, "loss", EPOCHS, "light")["layer"][0]["mark"]["point"]
+
+    assert point(40) != "transparent"
+    assert point(41) == "transparent"
+
+
+def test_the_start_of_a_second_tuning_leaves_the_curves_of_the_first():
+    few = {"event": "candidate", "strategy": "finetune_few"}
+    first = [_epoch(0, phase="head"), _epoch(1), few]
+    assert charts.last_tuning([*first, _epoch(0, phase="head")]) == (0, first)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark", "unknown"])

@@ -1,5 +1,6 @@
 """The advice in words: each cell has its own, and what is not sure is not said as if it were."""
 
+import dataclasses
 import itertools
 
 import pytest
@@ -41,7 +42,7 @@ def test_the_risk_is_that_of_the_choice(verdicts, chosen, says):
 def test_the_cost_of_a_choice():
     advice = _advice("similar", "little")
     assert counsel.cost(advice, "finetune_few") == (
-        "It takes about 7 minutes on this machine; the advised way takes about 10 seconds."
+        "It takes up to about 7 minutes on this machine; the advised way takes about 10 seconds."
     )
     alike = _advice("similar", "little", costs={"linear_top": 12.0, "linear_stages": 12.2})
     assert counsel.cost(alike, "linear_stages") == (
@@ -52,7 +53,8 @@ def test_the_cost_of_a_choice():
 
 @pytest.mark.parametrize(
     ("size", "likeness", "says"),
-    [(0.95, 0.99, "clearly"), (0.75, 0.99, "least so whether they are few"),
+    [(0.95, 0.98, "Sure: 95 % and 98 %."), (0.999, 0.999, "Both are over 99 % sure."),
+     (0.75, 0.99, "least so whether they are few"),
      (0.95, 0.8, "least so whether they are like those"), (0.95, 0.5, "close call whether they")],
 )  # fmt: skip
 def test_how_sure_it_is(size, likeness, says):
@@ -82,9 +84,23 @@ def test_what_the_stages_show(shares, says):
 
 def test_the_time_that_all_four_take():
     advice = _advice("similar", "little")
-    assert counsel.all_four(advice, 3600.0) == "All four take about 22 minutes on this machine."
+    assert (
+        counsel.all_four(advice, 3600.0) == "All four take up to about 22 minutes on this machine."
+    )
     assert "After 15 minutes the slower ones are cut short" in counsel.all_four(advice, 900.0)
     assert counsel.all_four(None, 900.0).startswith("At most 15 minutes.")
+
+
+def test_what_retraining_does_to_pictures_is_said_where_nobody_was_asked():
+    advice = _advice("similar", "little")
+    assert "its pictures may be mirrored, as was measured" in counsel.unasked(advice, asked=False)
+    assert counsel.unasked(advice, asked=True) == counsel.unasked(None, asked=False) == ""
+    safe = measured.Guess(safe=True, accuracy=0.9, changed=0.9, n=9)
+    never = dataclasses.replace(safe, safe=False)
+    both = dataclasses.replace(advice, mirror=safe, turn=safe)
+    assert "may be mirrored and turned" in counsel.unasked(both, asked=False)
+    neither = dataclasses.replace(advice, mirror=never, turn=never)
+    assert "may neither be mirrored nor be turned" in counsel.unasked(neither, asked=False)
 
 
 def test_the_figures_hold_every_number():

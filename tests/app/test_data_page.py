@@ -3,6 +3,8 @@
 import csv
 import html
 import io
+import json
+import os
 import re
 import time
 import zipfile
@@ -64,6 +66,12 @@ def _uploaded(path: Path) -> Upload:
     return uploads.finish(upload.id)
 
 
+def _areas(page: AppTest) -> set[str]:
+    """Return the areas of the page that take pictures."""
+    names = {str(element.proto.component_name) for element in page.get("bidi_component")}
+    return names & {"transfer_uploader", "transfer_camera"}
+
+
 def _offered(page: AppTest) -> dict[str, str]:
     """Return for each data set or upload in the list its label."""
     every = {str(button.key): button.label for button in page.button}
@@ -74,9 +82,16 @@ def test_nothing_yet(open_page):
     page = open_page("data")
     assert title(page) == "Show me what to tell apart."
     assert "Everything stays on this machine" in words(page)
-    assert "transfer_uploader" in {e.proto.component_name for e in page.get("bidi_component")}
+    assert _areas(page) == {"transfer_uploader"}
     assert [button.label for button in page.button] == ["Try it with sample pictures"]
     assert _offered(page) == {}
+
+
+def test_the_camera_is_offered_beside_the_upload(open_page):
+    page = open_page("data")
+    page.segmented_control(key="way:first").set_value("The camera").run()
+    assert not page.exception
+    assert _areas(page) == {"transfer_camera"}
 
 
 def test_what_is_here_already_is_a_click_away(open_page, fruit):
@@ -155,12 +170,112 @@ def test_a_small_class_is_warned_of_and_one_can_go_on(open_page, tmp_path):
     assert not page.button(key="next").disabled
 
 
-def test_with_one_usable_class_one_cannot_go_on(open_page, tmp_path):
-    source = _zip(tmp_path / "p.zip", {"cat": 5, "dog": 2})
-    digest = library.import_dataset(source, minimum_classes=1).digest
+@pytest.mark.parametrize(
+    ("classes", "remedy"),
+    [
+        ({"cat": 5, "dog": 2}, "found 1. 'dog' has 2, add 2 more."),
+        ({"cat": 5}, "found 1. Add pictures of another class."),
+        ({"cat": 1, "dog": 2}, "found 0. 'cat' has 1, add 3 more and 'dog' has 2, add 2 more."),
+    ],
+)
+def test_what_is_missing_is_said_once_with_its_remedy_on_the_button(
+    open_page, tmp_path, classes, remedy
+):
+    source = _zip(tmp_path / "p.zip", classes)
+    digest = library.import_dataset(source, minimum_per_class=1, minimum_classes=1).digest
     page = open_page("data", data=digest)
-    assert page.button(key="next").disabled
-    assert "Expected at least 2 classes with 4 or more pictures each" in words(page)
+    assert not page.warning
+    (error,) = page.error
+    expected = f"Expected at least 2 classes with 4 or more pictures each; {remedy}"
+    assert words(page).count(expected) == 1
+    assert error.value
+    assert "next" not in {button.key for button in page.button}
+    assert page.button(key="add").label == "Add pictures"
+    press(page, "add")
+    assert _adds_to(page, digest)
+
+
+def _adds_to(page: AppTest, digest: str) -> bool:
+    """Whether the page has an area for pictures that are to be added to a data set."""
+    told = [json.loads(one.proto.json) for one in page.get("bidi_component")]
+    return {"purpose": "data", "into": digest} in [data.get("aim") for data in told]
+
+
+def test_pictures_are_added_on_request(open_page, fruit):
+    page = open_page("data", data=fruit)
+    assert not _adds_to(page, fruit)
+    press(page, "add")
+    assert _adds_to(page, fruit)
+    page.segmented_control(key=f"way:add:{fruit}").set_value("The camera").run()
+    assert not page.exception
+    assert _adds_to(page, fruit)
+    assert "transfer_camera" in _areas(page)
+    press(page, "add_close")
+    assert not _adds_to(page, fruit)
+
+
+def _added(path: Path, into: str) -> Upload:
+    """Pictures in no folder that have arrived, to be added as a class of their own."""
+    upload = uploads.begin(path.name, path.stat().st_size, uploads.Aim(into=into, label="kiwi"))
+    upload.data.write_bytes(path.read_bytes())
+    return uploads.finish(upload.id)
+
+
+def _loose(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(3):
+            archive.writestr(f"{number}.png", _picture(number + 200))
+    return path
+
+
+def test_after_adding_the_page_says_how_many_and_which_version_it_is(open_page, fruit, tmp_path):
+    upload = _added(_loose(tmp_path / "kiwi.zip"), fruit)
+    page = open_page("data", data=fruit, upload=upload.id)
+    digest = importing.take_in(upload.id).digest
+    page.run()
+    assert not page.exception
+    assert page.query_params == {"data": digest}
+    assert title(page) == "75 pictures in 4 classes."
+    assert [told.value for told in page.success] == ["3 pictures added: this is version 2."]
+    assert f"{datasets.name(str(digest))}: look them over" in words(page)
+    assert not page.run().success
+
+
+def test_adding_the_same_again_says_that_nothing_is_new(open_page, fruit, tmp_path):
+    first = _added(_loose(tmp_path / "kiwi.zip"), fruit)
+    digest = str(importing.take_in(first.id).digest)
+    again = _added(tmp_path / "kiwi.zip", digest)
+    page = open_page("data", data=digest, upload=again.id)
+    importing.take_in(again.id)
+    page.run()
+    assert page.query_params == {"data": digest}
+    assert "Nothing was added: the same pictures were there already" in page.success[0].value
+
+
+def test_what_could_not_be_added_leads_back_to_the_data_set(open_page, fruit, tmp_path):
+    path = tmp_path / "broken.zip"
+    path.write_bytes(b"no zip at all")
+    upload = _added(path, fruit)
+    importing.take_in(upload.id)
+    page = open_page("data", data=fruit, upload=upload.id)
+    assert title(page) == "These pictures could not be taken in."
+    assert _adds_to(page, fruit)
+    press(page, f"open:{fruit}")
+    assert title(page) == "72 pictures in 3 classes."
+
+
+def test_an_upload_that_was_broken_off_says_how_it_goes_on(open_page, tmp_path):
+    upload = uploads.begin("*big*.zip", 4 * 1024**2, uploads.Aim(mark="1f"))
+    upload.data.write_bytes(bytes(1024**2))
+    assert "was broken off" not in words(open_page("data"))  # it may still be coming
+    then = time.time() - 120
+    for file in (*upload.folder.iterdir(), upload.folder):
+        os.utime(file, (then, then))
+    page = open_page("data")
+    assert "*big*.zip was broken off: 1 MB of 4 MB have arrived" in words(page).replace("**", "")
+    assert harmless(page)
+    press(page, f"drop:{upload.id}")
+    assert not upload.folder.exists()
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app import datasets, storage
+from app import datasets, overview, storage, workshop
 from tests.conftest import ROOT
 from transfer import store
 from transfer.config import RunConfig
-from transfer.dataset import library
+from transfer.dataset import library, versions
+from transfer.dataset.mending import Change
 from transfer.errors import DataError
 from transfer.runs import Run
 
@@ -191,3 +192,92 @@ def test_nothing_here_imports_tensorflow():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+class TestVersions:
+    @pytest.fixture
+    def second(self, fruit) -> str:
+        name = datasets.index(fruit).pictures[0].name
+        versions.change(fruit, Change("delete", (name,)))
+        return versions.keep(fruit)
+
+    def test_one_entry_a_series_that_of_the_newest(self, fruit, second, tmp_path):
+        other = library.import_dataset(_pictures(tmp_path / "two.zip", a=4, b=4)).digest
+        datasets.describe(other, "Later")
+        later, newest = datasets.listed()
+        assert (later.name, later.number, later.versions) == ("Later", 1, 1)
+        assert (newest.digest, newest.name, newest.pictures) == (second, "Fruit, version 2", 71)
+        assert (newest.number, newest.versions) == (2, 2)
+        assert {entry.name for entry in datasets.every()} == {
+            "Later", "Fruit, version 1", "Fruit, version 2",
+        }  # fmt: skip
+
+    def test_each_is_named_by_its_number_where_there_are_several(self, fruit, second):
+        assert datasets.name(fruit) == "Fruit, version 1"
+        assert datasets.name(second) == "Fruit, version 2"
+        assert datasets.title(fruit) == datasets.title(second) == "Fruit"
+        assert [one.digest for one in datasets.versions(fruit)] == [fruit, second]
+        datasets.delete(second)
+        assert datasets.name(fruit) == "Fruit"
+        assert datasets.name(second) == "a data set that was deleted"
+
+    def test_a_later_one_keeps_its_number_when_the_first_goes(self, fruit, second):
+        datasets.delete(fruit)
+        assert datasets.name(second) == "Fruit, version 2"
+        assert [entry.versions for entry in datasets.listed()] == [1]
+
+    def test_renaming_renames_all(self, fruit, second):
+        datasets.rename(second, "Harvest")
+        assert datasets.name(fruit) == "Harvest, version 1"
+        assert datasets.name(second) == "Harvest, version 2"
+
+    def test_a_first_one_that_comes_again_is_called_as_the_others(
+        self, fruit, second, sample_folder
+    ):
+        datasets.rename(fruit, "Harvest")
+        datasets.delete(fruit)
+        assert library.import_dataset(sample_folder).digest == fruit
+        datasets.describe(fruit, "fruit.zip")
+        assert datasets.name(fruit) == "Harvest, version 1"
+
+    def test_the_draft_is_seen_at_once_and_only_asked_for(self, fruit):
+        name = datasets.index(fruit).pictures[0].name
+        assert datasets.drafted(fruit) == datasets.index(fruit)
+        versions.change(fruit, Change("relabel", (name,), to="lime"))
+        assert datasets.drafted(fruit).counts() == {"apple": 23, "lemon": 24, "lime": 25}
+        assert datasets.drafted(fruit) is datasets.drafted(fruit)
+        assert datasets.index(fruit).counts() == {"apple": 24, "lemon": 24, "lime": 24}
+        assert datasets.warnings(fruit) == ()
+        versions.undo(fruit)
+        assert datasets.drafted(fruit) == datasets.index(fruit)
+
+    def test_what_is_shared_is_not_counted_as_that_of_one(self, fruit, second):
+        alone = datasets.index(fruit).path(datasets.index(fruit).pictures[0]).stat().st_size
+        texts = sum(p.stat().st_size for p in (_folder(fruit)).iterdir() if p.is_file())
+        assert datasets.size(fruit) == alone + texts
+        shared = storage.size(_folder(second) / "images")
+        before = datasets.size(second)
+        datasets.delete(fruit)
+        assert datasets.size(second) == before + shared
+
+    def test_thumbnails_are_shared_too(self, fruit, second):
+        sha256 = datasets.index(second).pictures[0].sha256
+        made = datasets.thumbnail(fruit, sha256, 96)
+        linked = datasets.thumbnail(second, sha256, 96)
+        assert linked != made
+        assert linked.samefile(made)
+        datasets.delete(fruit)
+        with Image.open(datasets.thumbnail(second, sha256, 96)) as found:
+            assert found.size == (96, 96)
+
+    def test_a_run_is_named_with_its_version(self, fruit, second):
+        for digest in (fruit, second):
+            config = RunConfig(digest, "builtin", 96, strategy="linear_top")
+            workshop.start(config, f"of {datasets.name(digest)}")
+        lines = [overview.line(run) for run in workshop.listed()]
+        assert [line.data_set for line in lines] == ["Fruit, version 2", "Fruit, version 1"]
+        assert storage.runs_using(fruit) == ["of Fruit, version 1"]
+
+
+def _folder(digest: str) -> Path:
+    return store.home() / "datasets" / digest

@@ -16,7 +16,8 @@ from app import dispatcher, jobs, processes
 from app.dispatcher import Dispatcher
 from app.jobs import Job
 from tests.conftest import ROOT
-from transfer import store
+from transfer import shortage, store
+from transfer.runs import Run
 
 Start = Callable[..., subprocess.Popen[bytes]]
 
@@ -38,6 +39,21 @@ if target.startswith("silent"):
 if target.startswith("refuse"):
     print("words before", json.dumps({"error": "The zip is damaged."}), sep="\\n")
     sys.exit(2)
+if target.startswith("pause"):
+    print(json.dumps({"paused": True}))
+    sys.exit(0)
+if target.startswith("full") and not os.path.exists(f"{home}/go"):
+    print(json.dumps({"error": "The disk is full.", "lacking": "disk"}))
+    sys.exit(2)
+if target.startswith("unsaid") and not os.path.exists(f"{home}/go"):
+    sys.exit(2)
+if target.startswith("memory"):
+    print(json.dumps({"error": "Too little memory.", "lacking": "memory"}))
+    sys.exit(2)
+if target.startswith("further") and len(open(f"{home}/{target}.begun").readlines()) < 15:
+    os.makedirs(f"{home}/runs/{target}/checkpoint", exist_ok=True)
+    open(f"{home}/runs/{target}/checkpoint/step.npz", "a").write("further")
+    os.kill(os.getpid(), signal.SIGKILL)
 if target.startswith("stubborn"):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     note(f"{target}.ready", "")
@@ -343,23 +359,112 @@ def test_the_error_of_a_job_is_shown(start):
 
 
 @pytest.mark.parametrize(
-    ("kind", "target", "words"),
+    ("kind", "target", "times", "words"),
     [
-        ("import", "silent", "Taking in the pictures stopped unexpectedly 3 times. Nothing"),
-        ("train", "crash", "3 times, probably because this computer ran out of memory."),
+        ("import", "silent", 3, "Taking in the pictures stopped unexpectedly 3 times. Nothing"),
+        ("train", "crash", 10, "10 times, probably because this computer ran out of memory."),
     ],
 )
-def test_three_crashes_are_enough(kind, target, words, start):
+def test_crashes_without_getting_on_have_an_end(kind, target, times, words, start):
     job = jobs.submit(kind, target)
     start()
     wait_for(lambda: state(job) == "failed")
     failed = now(job)
-    assert (failed.attempts, len(begun(job))) == (3, 3)
+    assert (failed.attempts, len(begun(job))) == (times, times)
     assert failed.ended is not None
     assert words in (failed.error or "")
     assert str(jobs.file(job, "log")) in (failed.error or "")
     if target == "silent":
         assert jobs.file(job, "log").read_text() == "a trace\n" * 3
+
+
+def test_whoever_gets_on_may_be_killed_as_often_as_it_likes(start):
+    job = jobs.submit("train", "further")
+    go()
+    start()
+    wait_for(lambda: state(job) == "done")
+    assert len(begun(job)) == 15
+
+
+def test_want_of_memory_has_an_end_and_is_named(start):
+    job = jobs.submit("train", "memory")
+    start()
+    wait_for(lambda: state(job) == "failed")
+    assert len(begun(job)) == 3
+    assert "3 times, probably because this computer ran out of memory" in (now(job).error or "")
+
+
+@pytest.mark.parametrize("target", ["full", "unsaid"])
+def test_on_a_full_disk_a_job_waits_for_room_and_goes_on(here, monkeypatch, target):
+    free = [2 * shortage.ROOM]
+    monkeypatch.setattr(shortage, "free_bytes", lambda: free[0])
+    job, dispatcher = jobs.submit("train", target), here()
+    wait_for(lambda: now(job).error, dispatcher.step)
+    for _ in range(20):  # not before there is more room
+        dispatcher.step()
+        time.sleep(0.01)
+    assert (state(job), len(begun(job)), now(job).attempts) == ("queued", 1, 0)
+    assert "Make room" in (now(job).error or "")
+    go()
+    free[0] *= 2
+    wait_for(lambda: state(job) == "done", dispatcher.step)
+    assert (len(begun(job)), now(job).error) == (2, None)
+
+
+def test_nothing_is_begun_on_a_full_disk(here, monkeypatch):
+    monkeypatch.setattr(shortage, "free_bytes", lambda: shortage.ROOM - 1)
+    job, dispatcher = jobs.submit("train", "quick"), here()
+    dispatcher.step()
+    assert (state(job), begun(job)) == ("queued", [])
+
+
+@pytest.mark.parametrize("wanted", [True, False], ids=["paused", "let go on meanwhile"])
+def test_a_paused_job_frees_its_place_and_waits_for_a_word(here, wanted):
+    job, following = jobs.submit("train", "pause"), jobs.submit("train", "quick")
+    (store.home() / "runs" / "pause").mkdir(parents=True)
+    if wanted:
+        Run(store.home() / "runs" / "pause").request_pause()
+    dispatcher = here()
+    wait_for(lambda: begun(job), dispatcher.step)
+    if not wanted:
+        wait_for(lambda: len(begun(job)) > 1, dispatcher.step)
+        Run(store.home() / "runs" / "pause").request_pause()
+    wait_for(lambda: state(following) == "done", dispatcher.step)
+    assert state(job) == "paused"
+    assert not dispatcher.step()  # nothing waits
+    assert here().step() is False  # nor for the next one
+
+
+def test_two_who_press_train_at_once_both_get_their_run():
+    code = (
+        "import sys, time; from app import workshop; from transfer.config import RunConfig\n"
+        "time.sleep(max(0, float(sys.argv[1]) - time.time()))\n"
+        "workshop.start(RunConfig('0' * 32, 'builtin', 96), 'the same')"
+    )
+    at = str(time.time() + 2)
+    both = [subprocess.Popen([sys.executable, "-c", code, at], cwd=ROOT) for _ in range(4)]
+    assert [each.wait(60) for each in both] == [0] * 4
+    waiting = jobs.active()
+    assert len({job.target for job in waiting}) == 4
+    go()
+    dispatcher = Dispatcher(COMMANDS, ())
+    wait_for(lambda: not dispatcher.step())
+    assert {state(job) for job in waiting} == {"done"}
+    order = (store.home() / "order").read_text().splitlines()
+    assert order == [f"{job.target} {word}" for job in waiting for word in ("begins", "ends")]
+
+
+@pytest.mark.parametrize("jump", [-10 * 365 * 86400, 10 * 365 * 86400])
+def test_a_clock_that_jumps_neither_ends_nor_keeps_it(jump):
+    web = dispatcher._Web()
+    assert web.silent() == float("inf")
+    jobs.web_alive().parent.mkdir()
+    jobs.web_alive().touch()
+    later = time.time() + jump
+    os.utime(jobs.web_alive(), (later, later))
+    assert web.silent() < 5
+    time.sleep(0.3)
+    assert web.silent() >= 0.3
 
 
 def test_it_leaves_when_nobody_needs_it(start):
@@ -370,12 +475,12 @@ def test_it_leaves_when_nobody_needs_it(start):
     os.utime(jobs.web_alive(), (old, old))
     with pytest.raises(subprocess.TimeoutExpired):
         only.wait(0.3)  # the job keeps it
-    jobs.web_alive().touch(exist_ok=True)
-    os.utime(jobs.web_alive(), (time.time() + 3600, time.time() + 3600))
     go()
-    wait_for(lambda: state(job) == "done")
-    with pytest.raises(subprocess.TimeoutExpired):
-        only.wait(0.3)  # the web server keeps it
+    for _ in range(60):  # the web server keeps it
+        jobs.web_alive().touch()
+        time.sleep(0.01)
+    assert only.poll() is None
+    wait_for(lambda: state(job) == "done", jobs.web_alive().touch)
     jobs.web_alive().unlink()
     assert only.wait(30) == 0
 

@@ -224,6 +224,12 @@ class TestRun:
          _set("backbone", to="Other"),
          _set("strategy", to=None), _set("learning_rate", to=float("nan")),
          _set("image_size", to=10**400), _set("horizontal_flip", to=1), _set("new", to=1),
+         _set("recipe", to=7), _set("recipe", to={"new": 1}), _set("recipe", "l1", to="0"),
+         _set("recipe", "optimizer", to=["sgd"]), _set("recipe", "drops", to=True),
+         _set("recipe", "early_stopping", to=1), _set("recipe", "frozen_level", to=10**400),
+         _set("changes", to=None), _set("changes", to=[]), _set("changes", to={"new": 1}),
+         _set("changes", to={"mixup": "0.2"}), _set("changes", to={"upside_down": 1}),
+         _set("changes", to={"rotation": 1000}), _set("changes", to={"level": ["light"]}),
          _set("budget", to=float("inf")), lambda value: value.clear()],
     )  # fmt: skip
     def test_settings_that_are_none(self, refusal, inside, edit):

@@ -45,6 +45,7 @@ def test_without_test_pictures_it_shows_the_validation():
     ("advised", "other", "says"),
     [
         (90, 80, "No way did better than the advised one. The ranges overlap: it may be chance."),
+        (90, 90, "were right equally often: the advised way is as good as any."),
         (90, 50, "The advised way did best, clearly."),
         (80, 90, "was right 10.0 points more often than the advised way. The ranges overlap"),
         (50, 90, "the ranges do not overlap: here the advice was not the best."),

@@ -127,7 +127,7 @@ def test_the_main_buttons_lead_from_pictures_to_the_queue(open_page, sample_fold
     press(page, "next")
     assert title(page) == "Build on a network that can already see."
     press(page, "start")
-    assert title(page) == "Waiting for its turn: place 1 of 1."
+    assert title(page) == "It starts in a moment."
     (run,) = workshop.listed()
     assert page.query_params == {"data": run.config().dataset, "run": run.folder.name}
     assert [job.target for job in jobs.active()] == [run.folder.name]

@@ -171,3 +171,54 @@ def test_a_store_with_a_relative_path_is_the_same_for_a_process_elsewhere(tmp_pa
     assert jobs.submit("train", "a") == jobs.latest("train", "a")
     assert Path(tmp_path / "here" / "jobs" / "queue.sqlite").is_file()
     assert os.environ["TRANSFER_HOME"] == "here"
+
+
+def test_a_paused_job_leaves_the_queue_and_keeps_its_place():
+    first, second, third = (jobs.submit("train", name) for name in "abc")
+    assert jobs.pause(first)
+    assert not jobs.pause(first)
+    assert [job.target for job in jobs.active()] == ["b", "c"]
+    assert jobs.place(second) == (1, 2)
+    assert jobs.claim(second, "cpu")
+    jobs.settle(second, "paused")
+    paused = jobs.latest("train", "b")
+    assert paused is not None
+    assert (paused.state, paused.ended, paused.started, paused.slot) == ("paused", None, None, None)
+    assert not jobs.claim(first, "cpu")
+    assert jobs.submit("train", "b").id == second.id
+    assert jobs.submit("train", "a").id == first.id
+    assert [job.target for job in jobs.active()] == ["a", "b", "c"]
+    assert third.id > second.id
+
+
+def test_a_paused_job_is_cancelled_and_forgotten_like_others():
+    job = jobs.submit("train", "a")
+    jobs.pause(job)
+    jobs.cancel(job)
+    ended = jobs.latest("train", "a")
+    assert ended is not None
+    assert ended.state == "cancelled"
+    assert ended.ended is not None
+    jobs.forget("train", "a")
+    assert jobs.latest("train", "a") is None
+
+
+def test_attempts_count_in_a_row_without_getting_on():
+    job = jobs.submit("train", "a")
+    counted = []
+    for got_on in (False, False, True, False):
+        jobs.claim(job, "cpu")
+        jobs.settle(job, "queued", crashed=True, got_on=got_on)
+        found = jobs.latest("train", "a")
+        assert found is not None
+        counted.append(found.attempts)
+    assert counted == [1, 2, 1, 2]
+
+
+def test_the_order_is_that_of_asking_whatever_the_clock_says(monkeypatch):
+    clock = iter([1000.0, 10.0, 1e10])
+    monkeypatch.setattr(jobs.time, "time", lambda: next(clock))
+    asked = [jobs.submit("train", name) for name in "abc"]
+    assert [job.created for job in asked] == [1000.0, 10.0, 1e10]
+    assert [job.target for job in jobs.active()] == ["a", "b", "c"]
+    assert jobs.place(asked[1]) == (2, 3)

@@ -17,7 +17,7 @@ from transfer.dataset.index import ImageIndex, Picture
 from transfer.evaluation import evaluate
 from transfer.runs import Run
 
-_AGAIN = "Upload the pictures again with what you have changed"
+_AGAIN = "Put labels and classes right on the page Mend"
 
 
 def judged(run_id: str, said: list[int], sure: float | list[float], part: str = "test") -> Run:
@@ -102,6 +102,7 @@ def test_a_finished_run(open_page: Any, finished: Store) -> None:
     assert "First: how far to trust it" in text
     assert "Clearly better than guessing" in text
     assert verdicts.origin(workshop.run(finished.run_id).result()) in words(page)
+    assert "Its pictures are those of ‘Fruit’." in words(page)
     for name in found.classes:
         assert f'<span dir="auto" class="class-name">{name}</span>' in markup(page)
     first = matrix.first(found, [0, 1, 2])
@@ -147,6 +148,11 @@ def test_mistakes_are_shown_with_their_words(open_page: Any, finished: Store) ->
     assert plain(wrong[0][1]) == f"said ‘{said}’\nlabel ‘{label}’\n93 % sure\n{file}"
     assert "Check the labels" in words(page)
     assert _AGAIN in words(page)
+    links = [one.proto for one in page.get("page_link")]
+    for words_of_it, target in ((_AGAIN, "mend"), ("Add pictures on the page Data", "")):
+        (link,) = [one for one in links if one.label == words_of_it]
+        assert (link.page, link.query_string) == (target, f"data={finished.digest}")
+    assert "put them right on the page Mend" in words(page)
     assert f"Tell ‘{label}’ from ‘{said}’" in plain(words(page))
 
 

@@ -97,6 +97,25 @@ class TestList:
         assert f"run={finished.run_id}" in link.proto.query_string
         assert page.selectbox == []  # nothing to compare it with
 
+    @pytest.mark.parametrize(
+        ("name", "rest"),
+        [
+            ("Fruit, version 1, Built-in", []),
+            ("Fruit, version 1, Built-in network (2)", []),
+            ("Fruit, version 1, by night", ["Built-in network"]),
+            ("Fruit, version 10", ["Fruit, version 1", "Built-in network"]),
+        ],
+    )
+    def test_what_the_name_says_is_not_said_again(
+        self, open_page, finished, name, rest, monkeypatch
+    ):
+        monkeypatch.setattr(datasets, "name", lambda _: "Fruit, version 1")
+        workshop.rename(workshop.run(finished.run_id), name)
+        (facts,) = re.findall(
+            r'run-facts.*?"quiet"> · (.*?)</span>', html.unescape(markup(open_page("runs")))
+        )
+        assert facts.split(" · ")[: len(rest) + 1] == [*rest, "Read the network's last impression"]
+
     def test_each_standing_in_words(self, open_page, queued):
         others = [workshop.start(queued.config(), name) for name in ("Runs", "Fails", "Stops")]
         running(others[0])
@@ -292,7 +311,7 @@ class TestCompare:
         found = comparison.paired(*pair)
         assert isinstance(found, comparison.Paired)
         assert comparison.sentence(found, "First", "Second") in words(page)
-        assert "= No difference seen" in words(page)
+        assert "= Right on the same pictures" in words(page)
         (table,) = re.findall(r"<table.*?compared.*?</table>", markup(page))
         rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table.split("</tr>")]
         assert [name.split(" · ")[0] for name in rows[0]] == ["", "First", "Second"]
@@ -322,6 +341,7 @@ class TestCompare:
         answering(pair[1], [True] * 10 + [False] * 2)
         text = words(self.choose(open_page, *pair))
         assert "≈ Too close to call" in text
+        assert "No difference shown: ‘\u2068First\u2069’ alone was right on" in text
         assert "in nearly all tests" in text
 
     def test_different_test_pictures(self, open_page, pair):
@@ -372,7 +392,7 @@ class TestCompare:
         options = page.selectbox(key="compare One run").options
         assert len(set(options)) == 3
         assert "same run twice" not in words(page)
-        assert "= No difference seen" in words(page)
+        assert "= Right on the same pictures" in words(page)
 
     def test_two_of_one_name_are_told_apart_in_what_is_found(self, open_page, finished):
         first = workshop.run(finished.run_id)
@@ -388,10 +408,10 @@ class TestCompare:
 
     @pytest.mark.parametrize(
         ("both", "neither", "sentence"),
-        [(8, 0, "Both were right on all 8; 8 are too few to tell them apart."),
-         (0, 1, "Both were wrong on all 1; 1 is too few to tell them apart."),
-         (30, 6, "Both were right on the same 30 of 36 pictures, and wrong on the same 6: nothing"
-          " tells them apart.")],
+        [(8, 0, "No difference shown: both were right on all 8; 8 are too few to tell them apart."),
+         (0, 1, "No difference shown: both were wrong on all 1; 1 is too few to tell them apart."),
+         (30, 6, "No difference shown: both were right on the same 30 of 36 pictures, and wrong on"
+          " the same 6.")],
     )  # fmt: skip
     def test_nothing_that_tells_them_apart(self, both, neither, sentence):
         found = comparison.Paired(both, 0, 0, neither, p=1.0)
@@ -414,7 +434,7 @@ class TestCompare:
 
 class TestBringIn:
     def sent(self, path: Path) -> uploads.Upload:
-        upload = uploads.begin(path.name, path.stat().st_size, purpose="run")
+        upload = uploads.begin(path.name, path.stat().st_size, uploads.Aim("run"))
         shutil.copy(path, upload.data)
         return uploads.finish(upload.id)
 
@@ -423,7 +443,7 @@ class TestBringIn:
         assert bundles.TRUST in words(page)
         areas = [json.loads(one.proto.json) for one in page.get("bidi_component") if one.proto.json]
         (area,) = [area for area in areas if area.get("key") == "run"]
-        assert (area["purpose"], area["accept"]) == ("run", ".zip")
+        assert (area["aim"]["purpose"], area["accept"]) == ("run", ".zip")
         assert area["texts"]["parts"]["choose-files"] == "Choose the file of a run"
         assert "no_run" in area["texts"]
 

@@ -13,6 +13,8 @@ from app.dispatcher import Dispatcher
 from tests.app.conftest import running
 from transfer import store
 from transfer.config import RunConfig
+from transfer.dataset import versions
+from transfer.dataset.mending import Change
 from transfer.errors import DataError, RunError
 from transfer.feature_store import FeatureStore
 
@@ -345,6 +347,79 @@ class TestDataSets:
         with pytest.raises(DataError):
             storage.delete_data_set(digest)
         assert queued.exists
+
+
+class TestVersions:
+    """Versions share their pictures: nothing is counted twice, nor freed that another one has."""
+
+    @pytest.fixture
+    def second(self, fruit) -> str:
+        names = [one.name for one in datasets.index(fruit).pictures[:5]]
+        versions.change(fruit, Change("delete", tuple(names)))
+        return versions.keep(fruit)
+
+    def test_what_is_used_counts_each_picture_once(self, fruit, home):
+        before = storage.used()["datasets"]
+        names = [one.name for one in datasets.index(fruit).pictures[:5]]
+        versions.change(fruit, Change("delete", tuple(names)))
+        new = home / "datasets" / versions.keep(fruit)
+        texts = sum(path.stat().st_size for path in new.iterdir() if path.is_file())
+        assert storage.used()["datasets"] == before + texts
+        assert storage.size(home / "datasets") == before + texts
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_deleting_one_frees_what_it_says_and_hurts_no_other(self, fruit, second, home, first):
+        gone, stays = (fruit, second) if first else (second, fruit)
+        for digest in (gone, stays):
+            datasets.thumbnail(digest, datasets.index(second).pictures[0].sha256, 96)
+        before = storage.size(home)
+        said = storage.data_set_size(gone)
+        assert storage.delete_data_set(gone) == said == before - storage.size(home)
+        assert said < storage.data_set_size(stays)
+        index = datasets.index(stays)
+        assert all(index.path(picture).is_file() for picture in index.pictures)
+        assert storage.unused() == ()
+
+    def test_all_of_them_at_once(self, fruit, second, home):
+        datasets.thumbnail(fruit, datasets.index(second).pictures[0].sha256, 96)
+        before = storage.size(home)
+        said = storage.series_size(fruit)
+        assert said > storage.data_set_size(fruit) + storage.data_set_size(second)
+        assert storage.delete_series(second) == said == before - storage.size(home)
+        assert datasets.listed() == []
+
+    def test_but_not_while_a_run_needs_one(self, fruit, second):
+        workshop.start(RunConfig(fruit, "builtin", 96, strategy="linear_top"), "First")
+        assert [one.data_set.name for one in storage.unused_data_sets()] == ["Fruit, version 2"]
+        assert (storage.runs_using(fruit), storage.runs_using(second)) == (["First"], [])
+        with pytest.raises(DataError, match="'Fruit' was not deleted: 'First' learned"):
+            storage.delete_series(second)
+        with pytest.raises(DataError, match="'Fruit, version 1' was not deleted"):
+            storage.delete_data_set(fruit)
+        storage.delete_data_set(second)
+        assert [entry.digest for entry in datasets.listed()] == [fruit]
+
+    def test_calculations_of_an_older_version_stay(self, fruit, second, home):
+        left = {picture.sha256 for picture in datasets.index(second).pictures}
+        only = next(p for p in datasets.index(fruit).pictures if p.sha256 not in left)
+        folder = home / "features" / "builtin-96"
+        FeatureStore(folder, 8).append([only.sha256], np.ones((1, 8)))
+        aged(folder, DAY + 60)
+        assert freed(home) == set()
+
+    def test_what_a_broken_off_keeping_left_frees_only_its_own(self, fruit, home):
+        made = home / "datasets" / ".import-x" / "set"
+        (made / "images").mkdir(parents=True)
+        for path in (home / "datasets" / fruit / "images").iterdir():
+            os.link(path, made / "images" / path.name)
+        put(made / "version.json", 300)
+        for folder in (made, made / "images", made.parent):
+            os.utime(folder, (1, 1))
+        for path in made.rglob("*"):
+            os.utime(path, (1, 1))
+        (rest,) = storage.unused()
+        assert rest.bytes == 300
+        assert all(name.startswith("datasets/.import-x") for name in freed(home))
 
 
 def test_freeing_while_a_training_waits_and_an_upload_comes_in(queued, home):

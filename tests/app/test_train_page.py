@@ -13,8 +13,10 @@ from streamlit.testing.v1 import AppTest
 from app import advising, jobs, workshop
 from app.advising import Subject
 from tests.app import advices
-from tests.app.conftest import harmless, markup, press, running, title, words
+from tests.app.conftest import checked, harmless, markup, press, running, title, words
+from transfer import catalog, shortage, weights
 from transfer.config import RunConfig
+from transfer.errors import BackboneError
 from transfer.linear import STRENGTHS, SearchStep
 from transfer.reporter import Reporter
 from transfer.runs import Run
@@ -101,7 +103,7 @@ def test_a_waiting_run_is_taken_out_of_the_queue_and_put_back(open_page, queued)
     assert title(page) == "Stopped."
     assert jobs.active() == []
     press(page, "again")
-    assert title(page) == "Waiting for its turn: place 1 of 1."
+    assert title(page) == "It starts in a moment."
     assert [job.target for job in jobs.active()] == [queued.folder.name]
 
 
@@ -194,7 +196,7 @@ def test_going_on_and_changing_the_settings_after_a_stop(open_page, queued):
     assert title(page) == "Build on a network that can already see."
     page = press(_open(open_page, queued), "again")
     assert not queued.stop_requested()
-    assert title(page) == "Waiting for its turn: place 1 of 1."
+    assert title(page) == "It starts in a moment."
 
 
 def _tune(run: Run, epochs: int) -> Reporter:
@@ -235,7 +237,9 @@ def test_fine_tuning_draws_its_epochs_and_marks_the_best(open_page, tuning):
         x = chart["layer"][0]["encoding"]["x"]
         assert x["scale"]["domain"] == [0, 4]
         assert "epoch" in x["title"]
-        assert len(chart["layer"]) == 2
+        marks = [layer["mark"] for layer in chart["layer"]]
+        assert [mark["type"] for mark in marks[:2]] == ["line", "rule"]
+        assert [mark["text"] for mark in marks if mark["type"] == "text"] == ["head", "fine-tuning"]
 
 
 def test_the_first_check_of_a_fine_tuning_is_not_yet_the_last(open_page, tuning):
@@ -278,6 +282,10 @@ def test_the_result_is_there_before_the_exported_model(open_page, finished):
     (run.folder / "export.json").unlink()
     workshop.go_on(run)
     running(run)
+    run.status("finished", done=1, total=1, words="Finished")
+    page = _open(open_page, run)
+    assert "Getting the model ready to be taken away" in words(page)
+    assert 'class="progress unknown"' in markup(page)
     run.status("export", done=2, total=6, words="Checking the exported model", seconds_left=20)
     page = _open(open_page, run)
     assert title(page) == "It has learned. The model for taking away is being checked."
@@ -299,9 +307,8 @@ def test_a_finished_training_tells_what_it_took_and_shows_the_figures(open_page,
         words(page)
     )
     assert len(_charts(page)) == 2
-    (expander,) = page.expander
-    assert expander.label == "Show the figures"
-    table = expander.dataframe[0].value
+    page.session_state[f"curves_{finished.run_id}"] = True
+    (table,) = [one.value for one in checked(page.run()).dataframe]
     assert {"strength", "loss", "val_loss", "accuracy", "val_accuracy"} <= {*table.columns}
     assert not {"time", "event"} & {*table.columns}
     assert len(table) >= 3
@@ -323,7 +330,98 @@ def test_a_failed_training_says_why_and_can_be_tried_again(open_page, queued):
     assert _keys(page) == {"change", "again"}
     assert page.button(key="again").label == "Try again"
     press(page, "again")
-    assert title(page) == "Waiting for its turn: place 1 of 1."
+    assert title(page) == "It starts in a moment."
+
+
+def test_a_run_is_paused_and_goes_on(open_page, queued):
+    page = press(_open(open_page, queued), "pause")
+    assert title(page) == "Paused."
+    assert "it keeps its place" in words(page)
+    assert _keys(page) == {"change", "again"}
+    press(page, "again")
+    assert title(page) == "It starts in a moment."
+    running(queued)
+    Reporter(queued).say("features", 1, 3, "Looking at the pictures")
+    page = press(_open(open_page, queued), "pause")
+    assert "Pausing" in words(page)
+    assert "stop" not in _keys(page)
+
+
+def test_a_full_disk_is_a_sentence_with_what_to_do(open_page, queued, monkeypatch):
+    monkeypatch.setattr(shortage, "free_bytes", lambda: 0)
+    page = _open(open_page, queued)
+    assert title(page) == "It waits for room on the disk."
+    assert "Make room" in words(page)
+    running(queued)
+    Reporter(queued).say("features", 1, 3, "Looking at the pictures")
+    assert "Make room" in words(_open(open_page, queued))
+
+
+def test_what_goes_on_when_there_is_room_does_not_claim_to_go_on_now(
+    open_page, queued, monkeypatch
+):
+    Reporter(queued).say("features", 1, 3, "Looking at the pictures")
+    monkeypatch.setattr(shortage, "free_bytes", lambda: 0)
+    assert title(_open(open_page, queued)) == "It waits for room on the disk."
+
+
+def test_an_event_that_a_full_disk_has_cut_off_is_passed_by(open_page, tuning):
+    running(tuning)
+    _tune(tuning, 2)
+    with (tuning.folder / "events.jsonl").open("a") as events:
+        events.write('{"time": 1, "event": "epo')
+    tuning.event("epoch", **_epoch(3, 0.6))  # joined to the half line
+    tuning.event("epoch", **_epoch(4, 0.6))
+    page = _open(open_page, tuning)
+    assert _charts(page)[0]["layer"][0]["encoding"]["x"]["scale"]["domain"] == [0, 4]
+
+
+@pytest.mark.parametrize("lacking", ["memory", "disk"])
+def test_what_the_machine_lacked_is_a_sentence(open_page, queued, lacking):
+    running(queued)
+    _settled(queued, "failed", shortage.in_words(lacking))
+    page = _open(open_page, queued)
+    assert title(page) == "The training could not finish."
+    assert "What was done until now is kept." in words(page)
+    assert "Traceback" not in words(page)
+    assert page.button(key="again").label == "Try again"
+
+
+def test_missing_weights_are_a_sentence_that_says_what_to_do(
+    open_page, queued, keras_home, monkeypatch
+):
+    def unreachable(*_: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(weights, "_download", unreachable)
+    with pytest.raises(BackboneError) as missing:
+        weights.obtain(catalog.backbone("MobileNetV2"), 96)
+    running(queued)
+    _settled(queued, "failed", str(missing.value))
+    page = _open(open_page, queued)
+    assert "The weights of MobileNetV2 are not here and could not be downloaded" in words(page)
+    assert "choose the backbone 'builtin'" in words(page)
+    assert _keys(page) == {"change", "again"}
+
+
+def test_a_training_that_never_ends_early_says_about_and_not_at_most(open_page, fruit):
+    config = RunConfig(fruit, "builtin", 96, strategy="finetune_few")
+    run = workshop.start(config.changed({"recipe": {"early_stopping": False}}), "Fruit")
+    running(run)
+    _tune(run, 2)
+    assert title(_open(open_page, run)).startswith("Learning. About ")
+
+
+def test_a_network_that_learned_in_epochs_may_learn_for_longer(open_page, finished):
+    run = Run(finished.home / "runs" / finished.run_id)
+    assert "extend" not in _keys(_open(open_page, run))  # it ships a linear classifier
+    run.finish(run.result() | {"shipped": "finetune_few"})
+    page = _open(open_page, run)
+    page.number_input(key="more_epochs").set_value(4)
+    press(page, "extend")
+    newest = workshop.listed()[0]
+    assert (newest.config().extends, newest.config().epochs) == (run.folder.name, 4)
+    assert page.query_params["run"] == newest.folder.name
 
 
 def test_a_run_whose_pictures_were_deleted_still_shows_its_training(open_page, finished):
@@ -383,10 +481,12 @@ def test_all_four_ways_are_one_step(open_page, fruit, phase):
     Reporter(run).say(phase, 1, 3, "Fine-tuning of most stages: Training, epoch 1 of at most 4")
     page = _open(open_page, run)
     assert [*_phases(page)] == [
-        "Look at the pictures", "Measure for the advice", "Learn in all four ways", "Save",
+        "Look at the pictures", "Measure for the advice", "Learn in all four ways (1 of 4)", "Save",
         "Check the exported model",
     ]  # fmt: skip
-    assert _phases(page)["Learn in all four ways"] == "now"
+    assert _phases(page)["Learn in all four ways (1 of 4)"] == "now"
+    run.event("candidate", strategy="linear_top", accuracy=0.9, low=0.8, high=1.0, n=6, loss=0.4)
+    assert _phases(page.run())["Learn in all four ways (2 of 4)"] == "now"
     assert "“Retrain most of it”: Training, epoch 1 of at most 4" in words(page)
 
 

@@ -84,6 +84,42 @@ def test_a_zip_goes_all_the_way(port, sample_zip):
     assert len(library.open_dataset(done.digest or "").pictures) == 72
 
 
+def test_the_same_files_go_on_where_they_were_broken_off(port):
+    asked = json.dumps({"name": "cats.zip", "size": 1000, "mark": "abc", "label": " cat "})
+    status, upload = request(port, "POST", "", asked)
+    assert (status, upload["received"], upload["label"]) == (201, 0, "cat")
+    request(port, "PUT", f"/{upload['id']}?offset=0", b"x" * 300)
+    status, again = request(port, "POST", "", asked)
+    assert (status, again["id"], again["received"]) == (201, upload["id"], 300)
+    assert begin(port)[1]["id"] != upload["id"]
+
+
+def test_adding_to_what_is_gone_is_refused_before_anything_is_sent(port, fruit):
+    asked = {"name": "cats.zip", "size": 1000}
+    status, answer = request(port, "POST", "", json.dumps({**asked, "into": fruit}))
+    assert (status, answer["into"]) == (201, fruit)
+    status, answer = request(port, "POST", "", json.dumps({**asked, "into": "0" * 32}))
+    assert status == 400
+    assert "no longer in the store" in answer["error"]
+
+
+@pytest.mark.parametrize("aim", [{"label": 1}, {"mark": ["x"]}, {"into": {}}, {"label": "x" * 201}])
+def test_an_aim_that_is_no_text_is_refused(port, aim):
+    status, answer = request(port, "POST", "", json.dumps({"name": "a.zip", "size": 9, **aim}))
+    assert (status, "200 characters" in answer["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("aim", [{}, {"label": "cat"}, {"mark": "abc"}, {"into": True}])
+def test_what_does_not_fit_is_refused_before_anything_is_sent(fruit, aim):
+    aim = {**aim, "into": fruit} if "into" in aim else aim
+    with serving(routes.routes(free_bytes=lambda: 2 * GB)) as port:
+        asked = json.dumps({"name": "folder.tar", "size": GB, **aim})
+        status, answer = request(port, "POST", "", asked)
+    assert (status, "2 GB are free on this machine" in answer["error"]) == (507, True)
+    assert uploads.unfinished() == []
+    assert not any((store.home() / "uploads").glob("*"))
+
+
 def test_tells_where_to_go_on(port):
     _, upload = begin(port)
     path = f"/{upload['id']}?offset="

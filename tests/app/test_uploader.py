@@ -91,10 +91,9 @@ def test_a_file_of_more_than_8_gb_keeps_its_size(tmp_path):
 
 
 def test_the_script_finds_every_text_and_every_part():
-    script = (SCRIPTS / "uploader.js").read_text()
-    texts = set(uploader._TEXTS) - {"parts"}
+    script = "".join((SCRIPTS / name).read_text() for name in ("sender.js", "uploader.js"))
     named = set(re.findall(r"\btexts\.(\w+)", script)) | set(re.findall(r'refuse\("(\w+)"', script))
-    assert named - {"parts"} == texts
+    assert named == set(uploader._TEXTS)
     classes = set(" ".join(re.findall(r'class="([^"]+)"', uploader._HTML)).split())
     parts = set(re.findall(r'\b(?:part|write)\("([\w-]+)"', script)) | set(uploader._TEXTS["parts"])
     assert parts <= classes
@@ -115,3 +114,19 @@ def test_a_page_hands_over_a_token_and_has_no_upload_yet():
     data = json.loads(mounted.proto.json)
     assert tokens.read("upload", data["token"]) == "new"
     assert data["key"] == "data"
+    assert (data["aim"], data["classes"]) == ({"purpose": "data"}, [])
+
+
+def test_an_area_for_adding_says_to_what_and_which_classes_there_are():
+    def page() -> None:
+        from app.components import uploader
+
+        uploader.uploader("add", into="f" * 32, classes=("ant", "bee"))
+
+    app = AppTest.from_function(page, default_timeout=60).run()
+    assert not app.exception
+    (mounted,) = app.get("bidi_component")
+    data = json.loads(mounted.proto.json)
+    assert data["aim"] == {"purpose": "data", "into": "f" * 32}
+    assert data["classes"] == ["ant", "bee"]
+    assert data["texts"]["parts"]["title"] == "Drop more pictures here"

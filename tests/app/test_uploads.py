@@ -11,6 +11,7 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from app import datasets, importing, jobs, uploads
 from app.uploads import Upload
 from tests.conftest import ROOT
 from transfer import sample, store
-from transfer.dataset import library
+from transfer.dataset import library, versions
 
 GB = 1024**3
 
@@ -41,14 +42,77 @@ def append(upload: Upload, offset: int, data: bytes, **limits: int) -> int:
     return asyncio.run(uploads.append(upload.id, offset, blocks(data), **limits))
 
 
-def sent(path: Path, name: str | None = None) -> Upload:
+def sent(path: Path, name: str | None = None, **aim: str) -> Upload:
     """A file that was sent as a whole and is queued."""
     data = path.read_bytes()
-    upload = uploads.begin(name or path.name, len(data))
+    upload = uploads.begin(name or path.name, len(data), uploads.Aim(**aim))  # pyright: ignore[reportArgumentType]
     most = uploads.REQUEST_BYTES
     for start in range(0, len(data), most):
         append(upload, start, data[start : start + most])
     return uploads.finish(upload.id)
+
+
+class TestGoingOn:
+    """What arrived is found again when the same files are chosen anew."""
+
+    AIM = uploads.Aim(into="f" * 32, label="cat", mark="1f2e3d")
+
+    def test_with_what_has_arrived(self):
+        begun = uploads.begin("cats.zip", 1000, self.AIM)
+        append(begun, 0, b"x" * 300)
+        again = uploads.begin("cats.zip", 1000, self.AIM)
+        assert (again.id, again.received) == (begun.id, 300)
+        assert append(again, 300, b"x" * 700) == 1000
+
+    def test_even_where_it_would_not_fit_anew(self):
+        begun = uploads.begin("cats.zip", 1000, self.AIM)
+        assert uploads.begin("cats.zip", 1000, self.AIM, free=0).id == begun.id
+
+    @pytest.mark.parametrize(
+        ("name", "size", "change"),
+        [
+            ("dogs.zip", 1000, {}),
+            ("cats.zip", 1001, {}),
+            ("cats.zip", 1000, {"mark": "1f2e3c"}),
+            ("cats.zip", 1000, {"label": "dog"}),
+            ("cats.zip", 1000, {"into": None}),
+        ],
+    )
+    def test_not_with_anything_else(self, name, size, change):
+        begun = uploads.begin("cats.zip", 1000, self.AIM)
+        other = uploads.begin(name, size, replace(self.AIM, **change))
+        assert other.id != begun.id
+
+    def test_not_without_a_mark(self):
+        begun = uploads.begin("cats.zip", 1000)
+        assert uploads.begin("cats.zip", 1000).id != begun.id
+
+    def test_not_once_it_is_complete(self):
+        begun = uploads.begin("cats.zip", 10, self.AIM)
+        append(begun, 0, b"x" * 10)
+        uploads.finish(begun.id)
+        assert uploads.begin("cats.zip", 10, self.AIM).id != begun.id
+
+    def test_what_was_broken_off_is_listed_after_a_while(self):
+        begun = uploads.begin("cats.zip", 1000, self.AIM)
+        append(begun, 0, b"x" * 300)
+        assert uploads.unfinished() == []
+        aged(begun, 61)
+        assert uploads.unfinished() == [begun]
+
+    def test_what_cannot_go_on_is_not_listed(self):
+        empty, unmarked = uploads.begin("a.zip", 10, self.AIM), uploads.begin("b.zip", 10)
+        append(unmarked, 0, b"x")
+        for upload in (empty, unmarked):
+            aged(upload, 61)
+        assert uploads.unfinished() == []
+
+
+def aged(upload: Upload, seconds: float) -> None:
+    """Make it look as if nothing had come for so long."""
+    then = time.time() - seconds
+    for path in (*upload.folder.iterdir(), upload.folder):
+        os.utime(path, (then, then))
 
 
 class TestBegin:
@@ -536,6 +600,73 @@ class TestImporting:
         status, told = answer(start("sample"))
         assert status == 0
         assert len(library.open_dataset(told["digest"]).counts()) == len(sample.CLASSES)
+
+
+@pytest.fixture
+def loose_zip(sample_folder: Path, tmp_path: Path) -> Path:
+    """Five limes in no folder."""
+    path = tmp_path / "phone.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for picture in sorted((sample_folder / "lime").glob("*.jpg"))[:5]:
+            archive.write(picture, picture.name)
+    return path
+
+
+@pytest.fixture
+def apples(sample_folder: Path, tmp_path: Path) -> str:
+    """A data set of four apples."""
+    path = tmp_path / "apples.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for picture in sorted((sample_folder / "apple").glob("*.jpg"))[:4]:
+            archive.write(picture, f"apple/{picture.name}")
+    return importing.take_in(sent(path).id).digest or ""
+
+
+class TestAdding:
+    def test_loose_pictures_get_the_class_that_was_said(self, loose_zip):
+        upload = importing.take_in(sent(loose_zip, label="small / green").id)
+        assert datasets.index(upload.digest or "").counts() == {"small / green": 5}
+        names = [picture.name for picture in datasets.index(upload.digest or "").pictures]
+        assert all(name.startswith("small - green/") for name in names)
+
+    def test_they_become_a_new_version_and_the_old_one_stays(self, apples, loose_zip):
+        upload = importing.take_in(sent(loose_zip, into=apples, label="lime").id)
+        assert (upload.state, upload.added) == ("done", 5)
+        assert datasets.index(upload.digest or "").counts() == {"apple": 4, "lime": 5}
+        assert datasets.index(apples).counts() == {"apple": 4}
+        assert versions.number(upload.digest or "") == 2
+        assert datasets.title(upload.digest or "") == "apples"
+
+    def test_nothing_else_is_left_in_the_store(self, apples, loose_zip):
+        upload = importing.take_in(sent(loose_zip, into=apples, label="lime").id)
+        assert {entry.digest for entry in datasets.every()} == {apples, upload.digest}
+
+    def test_what_was_a_data_set_before_stays_one(self, apples, loose_zip):
+        own = importing.take_in(sent(loose_zip, label="lime").id).digest
+        upload = importing.take_in(sent(loose_zip, into=apples, label="lime").id)
+        assert {entry.digest for entry in datasets.every()} == {apples, own, upload.digest}
+
+    def test_the_same_pictures_again_change_nothing(self, apples, loose_zip):
+        once = importing.take_in(sent(loose_zip, into=apples, label="lime").id)
+        twice = importing.take_in(sent(loose_zip, into=once.digest or "", label="lime").id)
+        assert (twice.state, twice.digest, twice.added) == ("done", once.digest, 0)
+
+    def test_a_single_picture_can_be_added(self, apples, sample_folder, tmp_path):
+        path = tmp_path / "lime.tar"
+        with tarfile.open(path, "w") as archive:
+            archive.add(next((sample_folder / "lime").glob("*.jpg")), "one.jpg")
+        upload = importing.take_in(sent(path, into=apples, label="lime").id)
+        assert datasets.index(upload.digest or "").counts() == {"apple": 4, "lime": 1}
+
+    def test_nothing_is_lost_where_it_cannot_be_added(self, apples, loose_zip):
+        upload = sent(loose_zip, into=apples, label="lime")
+        datasets.delete(apples)
+        failed = importing.take_in(upload.id)
+        assert failed.state == "failed"
+        assert "no longer in the store" in str(failed.error)
+        assert "taken in all the same, as a data set of their own: 'phone'" in str(failed.error)
+        (kept,) = datasets.listed()
+        assert (kept.name, kept.pictures) == ("phone", 5)
 
 
 def test_progress_is_noted_now_and_then():

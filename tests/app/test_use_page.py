@@ -73,7 +73,7 @@ def test_an_unfinished_training_is_a_click_away(open_page, queued):
     page = open_page("use", run=queued.folder.name)
     assert title(page) == "No model to use yet."
     assert page.button(key="fill").label == "See how the training stands"
-    assert title(press(page, "fill")) == "Waiting for its turn: place 1 of 1."
+    assert title(press(page, "fill")) == "It starts in a moment."
 
 
 def test_pictures_are_classified_by_the_real_model(open_page, served, sample_folder):

@@ -1,16 +1,19 @@
 """The runs of the store, with the real queue: how they stand, and what a person does with them."""
 
+import dataclasses
 import json
 import re
 
 import pytest
 
-from app import jobs, workshop
+from app import comparison, jobs, workshop
 from app.workshop import Standing
 from tests.app.conftest import running
-from transfer import store
+from tests.transfer import outcomes
+from transfer import shortage, store
 from transfer.config import RunConfig
 from transfer.errors import RunError, SettingsError
+from transfer.recipe import Recipe
 from transfer.runs import Run
 
 CONFIG = RunConfig(dataset="0" * 32, backbone="builtin", image_size=96)
@@ -34,6 +37,20 @@ def _finish(run: Run, **export: float) -> None:
     run.finish({})
     if export:
         run.write("export", export)
+
+
+def test_two_runs_are_told_apart_by_their_choices_too(run):
+    recipe = Recipe(optimizer="radam", schedule="one_cycle", frozen_level=2, l1=1e-4)
+    other = workshop.start(dataclasses.replace(CONFIG, seed=3, recipe=recipe), "Other")
+    found = {one.what: (one.one, one.other) for one in comparison.differences(run, other)}
+    assert found == {
+        "Seed (decides who is in the test)": ("0", "3"),
+        "Optimizer": ("AdamW", "RAdam"),
+        "Schedule of the rate": ("Cosine", "One cycle"),
+        "Frozen levels": ("as usual for the way of learning", "2"),
+        "L1": ("0.0", "0.0001"),
+    }
+    assert comparison.differences(run, run) == []
 
 
 def test_a_started_run_is_named_and_queued_with_its_settings(run):
@@ -147,6 +164,75 @@ def test_a_run_that_was_stopped_while_it_ran_is_stopped_although_its_job_failed(
     workshop.stop(run)
     jobs.settle(job, "failed", "It was killed.")
     assert workshop.standing(run).word == "stopped"
+
+
+def test_a_waiting_run_is_paused_at_once_and_goes_on_in_its_place(run):
+    other = workshop.start(CONFIG, "other")
+    workshop.pause(run)
+    assert workshop.standing(run).word == "paused"
+    assert not workshop.standing(run).alive
+    assert [job.target for job in jobs.active()] == [other.folder.name]
+    workshop.go_on(run)
+    assert not run.pause_requested()
+    assert workshop.standing(run).word == "waiting"
+    assert [job.target for job in jobs.active()] == [run.folder.name, other.folder.name]
+
+
+def test_a_running_one_is_asked_to_pause_and_a_paused_one_can_be_stopped(run):
+    job = running(run)
+    workshop.pause(run)
+    assert run.pause_requested()
+    assert workshop.standing(run).word == "running"
+    jobs.settle(job, "paused")
+    assert workshop.standing(run).word == "paused"
+    workshop.stop(run)
+    assert workshop.standing(run).word == "stopped"
+
+
+def test_a_finished_run_is_not_paused(run):
+    running(run)
+    _finish(run)
+    workshop.pause(run)
+    assert not run.pause_requested()
+
+
+def test_a_full_disk_is_said_of_what_waits_and_of_what_works(run, monkeypatch):
+    assert workshop.standing(run).error is None
+    monkeypatch.setattr(shortage, "free_bytes", lambda: shortage.ROOM - 1)
+    assert "Make room" in (workshop.standing(run).error or "")
+    running(run)
+    assert "Make room" in (workshop.standing(run).error or "")
+
+
+def test_epochs_are_added_in_a_run_of_their_own(run):
+    running(run)
+    run.write("split", {"train": [0]})
+    run.write("advice", {"kept": True})
+    run.model_path.write_bytes(b"a model")
+    run.finish({"shipped": "finetune_few"})
+    earlier = outcomes.contents(run.folder)
+    made = workshop.extend(run, 7)
+    config = made.config()
+    assert (config.strategy, config.epochs, config.extends) == ("finetune_few", 7, run.folder.name)
+    assert config.seed == CONFIG.seed + 1
+    assert config.learning_rate == pytest.approx(CONFIG.learning_rate / 3)
+    assert made.start_path.read_bytes() == b"a model"
+    assert (made.read("split"), made.read("advice")) == ({"train": [0]}, {"kept": True})
+    assert made.about()["name"] == "Fruit, 7 more epochs"
+    assert workshop.standing(made).word == "waiting"
+    assert outcomes.contents(run.folder) == earlier
+    made.model_path.touch()
+    made.finish({})
+    assert not made.start_path.exists()
+
+
+def test_a_linear_classifier_gets_no_epochs(run):
+    running(run)
+    run.model_path.touch()
+    run.finish({"shipped": "linear_top"})
+    with pytest.raises(SettingsError, match="solved exactly"):
+        workshop.extend(run, 7)
+    assert workshop.listed() == [run]
 
 
 def test_renaming(run):
