@@ -42,11 +42,9 @@ class Marks:
     @classmethod
     def of(cls, index: ImageIndex, positions: Sequence[int], answers: np.ndarray) -> "Marks":
         """Mark answers [n, classes] for these pictures of a data set."""
-        classes = index.classes
-        numbers = {name: number for number, name in enumerate(classes)}
         pictures = [index.pictures[i] for i in positions]
-        labels = np.array([numbers[picture.label] for picture in pictures])
-        if answers.shape != (len(labels), len(classes)):
+        labels = index.class_numbers()[list(positions)]
+        if answers.shape != (len(labels), len(index.classes)):
             raise ValueError(f"got answers {answers.shape} for {len(labels)} pictures")
         contents = "".join(picture.sha256 + picture.label for picture in pictures)
         right = "".join("01"[int(hit)] for hit in answers.argmax(axis=1) == labels)

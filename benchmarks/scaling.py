@@ -12,7 +12,6 @@ import argparse
 import itertools
 import json
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -42,9 +41,12 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, metavar="FILE.svg")
     options = parser.parse_args()
     found = []
-    for size in sorted(options.sizes):
-        found.append(measure(size, options))
-        sys.stderr.write(f"{json.dumps(found[-1])}\n")
+    # Everything stays to the end: a file system that has just lost thousands of files is slow to
+    # make new ones, and the line would seem to bend.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        for size in sorted(options.sizes):
+            found.append(measure(size, options, Path(folder) / str(size)))
+            sys.stderr.write(f"{json.dumps(found[-1])}\n")
     answer = {"backbone": options.backbone, "image_size": options.image_size}
     answer |= {"strategy": options.strategy, "cores": os.cpu_count(), "sizes": found}
     print(json.dumps({**answer, "fits": fits(found)}))
@@ -68,18 +70,16 @@ def write_pictures(folder: Path, number: int, seed: int = 0) -> None:
         picture.save(folder / f"class-{label}" / f"{i:06}.{kind}", quality=90)
 
 
-def measure(number: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Run both commands on so many pictures in an empty store."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        data, home, run = (Path(folder) / name for name in ("data", "home", "run"))
-        write_pictures(data, number)
-        network = ["--backbone", options.backbone, "--image-size", options.image_size, "--json"]
-        train = ["train", data, "--run", run, "--strategy", options.strategy, *network]
-        trained = processes.run("transfer", train, home)
-        phases = phase_seconds(run / "events.jsonl", trained.answer["seconds"])
-        advised = processes.run("transfer", ["advise", data, *network], home)
-        shutil.rmtree(data)
-        stored = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
+def measure(number: int, options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Run both commands on so many pictures, in a folder with an empty store."""
+    data, home, run = (folder / name for name in ("data", "home", "run"))
+    write_pictures(data, number)
+    network = ["--backbone", options.backbone, "--image-size", options.image_size, "--json"]
+    train = ["train", data, "--run", run, "--strategy", options.strategy, *network]
+    trained = processes.run("transfer", train, home)
+    phases = phase_seconds(run / "events.jsonl", trained.answer["seconds"])
+    advised = processes.run("transfer", ["advise", data, *network], home)
+    stored = sum(path.stat().st_size for path in home.rglob("*") if path.is_file())
     return {
         "pictures": number,
         "train": {

@@ -11,6 +11,7 @@ own in an empty store. Prints one JSON object; all times are wall seconds.
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -49,7 +50,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=600, help="of the part boundary (600)")
     parser.add_argument("--epochs", type=int, default=12, help="of the part boundary (12)")
     parser.add_argument("--seeds", type=int, default=3, help="of the part boundary (3)")
-    parser.add_argument("--rounds", type=int, default=3, help="of the part advise (3)")
+    parser.add_argument("--rounds", type=int, default=3, help="of linear_top and advise (3)")
     options = parser.parse_args()
     if not options.data.is_dir():
         sys.exit(f"There is no folder '{options.data}'. Name one with --data.")
@@ -58,14 +59,10 @@ def main() -> None:
     answer |= {"cores": os.cpu_count(), "load_before": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         bench = _Bench(options, Path(folder))
-        if "linear_top" in wanted or "tutorial" in wanted:
-            answer["linear_top"] = bench.linear_top()
-        if "tutorial" in wanted:
-            answer["tutorial"] = bench.tutorial(answer["linear_top"])
-        if "advise" in wanted:
-            answer["advise"] = bench.advise()
-        if "boundary" in wanted:
-            answer["boundary"] = bench.boundary()
+        for part in PARTS:
+            if part in wanted or (part == "linear_top" and "tutorial" in wanted):
+                answer[part] = bench.measure(part, answer)
+                sys.stderr.write(f"{part}: {json.dumps(answer[part])}\n")
     answer["load_after"] = os.getloadavg()[0]
     print(json.dumps(answer))
 
@@ -101,22 +98,41 @@ class _Bench:
         self.network = ["--backbone", options.backbone]
         self.network += ["--image-size", options.image_size] if options.image_size else []
 
+    def measure(self, part: str, before: dict[str, Any]) -> dict[str, Any]:
+        """Return one part; the tutorial is compared with the training before it."""
+        if part == "tutorial":
+            return self.tutorial(before["linear_top"])
+        alone = {"linear_top": self.linear_top, "advise": self.advise, "boundary": self.boundary}
+        return alone[part]()
+
     def linear_top(self) -> dict[str, Any]:
-        """Return the whole training against the forward passes before and after it."""
-        forward = [self._baseline("forward", "forward")]
+        """Return whole trainings, each against the forward passes before and after it.
+
+        Each has a store of its own, and all of them stay to the end: a file system that has just
+        lost thousands of files is slow to make new ones.
+        """
         words = ["train", self.options.data, "--json", "--strategy", "linear_top", *self.network]
-        home = self._home("store")
-        done = processes.run("transfer", [*words, "--run", self.folder / "top"], home)
-        forward.append(self._baseline("forward", "forward"))
-        bare = statistics.mean(one.answer["seconds"] for one in forward)
+        forward, trained = [self._baseline("forward", "forward")], []
+        for number in range(self.options.rounds):
+            home = self._home(f"store-{number}")
+            trained.append(processes.run("transfer", [*words, "--run", home / "top"], home))
+            forward.append(self._baseline("forward", "forward"))
+        bare = [one.answer["seconds"] for one in forward]
+        seconds = [one.seconds for one in trained]
+        ratios = [
+            (took - START_UP) / statistics.mean(around)
+            for took, around in zip(seconds, itertools.pairwise(bare), strict=True)
+        ]
         return {
-            "seconds": done.seconds,
-            "forward_seconds": [one.answer["seconds"] for one in forward],
+            "seconds": statistics.median(seconds),
+            "seconds_by_round": seconds,
+            "forward_seconds": bare,
             "forward": forward[-1].answer,
-            "ratio": round((done.seconds - START_UP) / bare, 3),
+            "ratio": round(statistics.median(ratios), 3),
+            "ratio_by_round": [round(ratio, 3) for ratio in ratios],
             "most_allowed": MOST_OVER_FORWARD,
-            "test": done.answer["test"],
-            "peak_memory_mb": done.peak_memory_mb,
+            "test": trained[-1].answer["test"],
+            "peak_memory_mb": max(one.peak_memory_mb for one in trained),
         }
 
     def tutorial(self, linear: dict[str, Any]) -> dict[str, Any]:
@@ -145,11 +161,11 @@ class _Bench:
 
     def advise(self) -> dict[str, Any]:
         """Return the time of `advise` where all features are there, less the start-up."""
-        home, words = self._home("store"), ["advise", self.options.data, "--json", *self.network]
+        home, words = self._home("store-0"), ["advise", self.options.data, "--json", *self.network]
         first = processes.run("transfer", words, home)
         again, start = [], []
         for _ in range(self.options.rounds):
-            start.append(self._baseline("startup", "store").seconds)
+            start.append(self._baseline("startup", "store-0").seconds)
             again.append(processes.run("transfer", words, home).seconds)
         took, started = statistics.median(again), statistics.median(start)
         return {

@@ -24,13 +24,12 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from benchmarks.rows import Marks
 from transfer import backbones, batches, catalog, devices, evaluation, weights
 from transfer.backbones import Backbone
-from transfer.dataset import library, split
+from transfer.dataset import library, relations
 from transfer.dataset.index import ImageIndex
 
 BATCH = 32
@@ -81,7 +80,7 @@ def thaw(base: keras.Model, from_layer: int) -> int:
 def measure(backbone: Backbone, index: ImageIndex, recipe: Recipe) -> dict[str, Any]:
     """Follow the recipe, and return what it achieved and how long it took."""
     keras.utils.set_random_seed(recipe.seed)
-    parts = split.split(index, recipe.seed)
+    parts = relations.shared_out(index, recipe.seed)
     size = backbone.image_size
     learned = _Pictures(index, parts.train, size).shuffled(recipe.seed)
     judged = _Pictures(index, parts.val, size)
@@ -140,11 +139,9 @@ class _Pictures:
     """Pictures as `image_dataset_from_directory` gives them: bilinear, without antialiasing."""
 
     def __init__(self, index: ImageIndex, positions: tuple[int, ...], size: int) -> None:
-        numbers = {name: number for number, name in enumerate(index.classes)}
-        pictures = [index.pictures[i] for i in positions]
         self.index, self.positions = index, positions
-        self.labels = np.array([numbers[picture.label] for picture in pictures])
-        paths = [str(index.path(picture)) for picture in pictures]
+        self.labels = index.class_numbers()[list(positions)]
+        paths = [str(index.path(index.pictures[i])) for i in positions]
 
         def read(path: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             pixels = tf.io.decode_image(tf.io.read_file(path), 3, expand_animations=False)
