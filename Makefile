@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup setup-dev run stop test browser check stress bench bench-table bench-speed bench-scaling lock clean
+.PHONY: setup setup-dev run stop test browser check stress bench bench-table bench-speed bench-scaling bench-data lock clean
 
 setup: $(VENV)/.runtime
 setup-dev: $(VENV)/.dev
@@ -52,9 +52,18 @@ bench-table: setup-dev
 bench-speed: setup-dev
 	$(BIN)/python -m benchmarks.runtimes
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.pipeline
 
 bench-scaling: setup-dev
 	$(BIN)/python -m benchmarks.scaling --picture docs/pictures/scaling.svg
+
+bench-data: setup-dev
+	$(BIN)/python -m benchmarks.duplicates
+	$(BIN)/python -m benchmarks.mending
+	$(BIN)/python -m benchmarks.suspects
+	$(BIN)/python -m benchmarks.intervals
+	$(BIN)/python -m benchmarks.forecast
+	$(BIN)/python -m benchmarks.shortcuts --seeds 1
 
 # Pins every package for Python 3.11 and 3.12 at once.
 lock: setup-dev

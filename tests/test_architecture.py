@@ -13,14 +13,16 @@ from tests.conftest import ROOT
 LIGHT = ["transfer", "transfer.catalog", "transfer.config", "transfer.runs", "transfer.evaluation",
          "transfer.dataset.library", "transfer.dataset.split", "transfer.sample", "transfer.store",
          "transfer.weights", "transfer.console", "transfer.cli", "transfer.commands",
-         "transfer.linear", "transfer.selection", "transfer.advice",
-         "transfer.feature_store"]  # fmt: skip
+         "transfer.linear", "transfer.selection", "transfer.advice", "transfer.crossval",
+         "transfer.forecast", "transfer.health.suspects", "transfer.health.probing",
+         "transfer.feature_store", "transfer.schedules", "transfer.changes"]  # fmt: skip
 
 
 # The web process and what works behind it; Streamlit is only for what draws pages.
 WEB = ["app.server", "app.frame", "app.state", "app.components.uploader"]
 BEHIND = ["app.jobs", "app.dispatcher", "app.importing", "app.uploads", "app.predictor",
           "app.bundles", "app.storage", "app.comparison", "app.matrix",
+          "app.finds", "app.mending", "app.probing", "app.routes.mending",
           "app.figures", "app.verdicts", "app.charts", "app.networks",
           "app.workshop", "app.routes.downloads", "app.routes.pictures", "app.routes.uploads",
           "app.__main__"]  # fmt: skip

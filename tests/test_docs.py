@@ -31,6 +31,14 @@ def test_every_command_and_option_is_described():
                     assert option in README, option
 
 
+def test_every_change_of_pictures_is_named():
+    from transfer import changes
+
+    told = next(line for line in README.splitlines() if line.startswith("**Changed pictures.**"))
+    for choice in changes.CHOICES:
+        assert f"`{choice.name}`" in told, choice.name
+
+
 def test_the_tree_names_files_that_are_there():
     tree = README.split("How the code is laid out")[1].split("```")[1]
     for name in re.findall(r"[a-z_]+\.(?:py|sh|md)\b", tree):

@@ -102,6 +102,12 @@ def own_server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> I
     yield from _served(tmp_path_factory)
 
 
+@pytest.fixture
+def full_server(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
+    """A server whose disk seems to have 100 MB left."""
+    yield from _served(tmp_path_factory, free=100 * 2**20)
+
+
 @pytest.fixture(scope="package")
 def finished(chromium: Browser, server: AppServer, sample_zip: Path) -> Place:
     """A finished run with its checked model, on the shared server."""
@@ -140,8 +146,10 @@ def page(browsing: Browsing, server: AppServer) -> Iterator[Page]:
     assert not server.has_called_out()
 
 
-def _served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppServer]:
-    server = AppServer(tmp_path_factory.mktemp("app") / "home")
+def _served(
+    tmp_path_factory: pytest.TempPathFactory, free: int | None = None
+) -> Iterator[AppServer]:
+    server = AppServer(tmp_path_factory.mktemp("app") / "home", free)
     try:
         server.start()
         yield server

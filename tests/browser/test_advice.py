@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser import steps
 from tests.browser.app_server import AppServer
 from tests.browser.conftest import Place
+from transfer import catalog
 
 pytestmark = pytest.mark.browser
 
@@ -48,3 +49,29 @@ def test_a_cell_is_pressed_anywhere_and_given_back_by_keyboard(measured: Page):
     measured.keyboard.press("Enter")
     expect(button).to_have_count(0)
     expect(measured.get_by_text("Your choice:")).to_have_count(0)
+
+
+def test_an_expert_sees_what_a_change_does_and_takes_the_rate_of_the_checks(
+    measured: Page, server: AppServer, finished: Place
+):
+    """The pictures come from a process with TensorFlow, the checks from a real job."""
+    page = measured
+    page.locator(".st-key-way_finetune_few").get_by_role("button").click()
+    page.get_by_text("For experts: how it learns").click()
+    changed = page.locator(".st-key-preview .gallery").nth(1).locator("img").first
+    before = changed.get_attribute("src", timeout=steps.LONG)
+    assert before
+    rotation = page.get_by_role("spinbutton", name="Rotate")
+    rotation.fill("120")
+    rotation.press("Enter")
+    expect(changed).not_to_have_attribute("src", before)
+    expect(page.get_by_text("1 choice differs from the usual: Rotate.")).to_be_visible()
+    page.get_by_role("button", name="Check before you start").click()
+    expect(page.locator(".st-key-rehearsed_cost")).to_be_visible(timeout=steps.LONG)
+    picture = page.locator(".st-key-rehearsed_pictures img").first
+    picture.scroll_into_view_if_needed()
+    side = catalog.backbone(catalog.BUILTIN).input_size
+    expect(picture).to_have_js_property("naturalWidth", side)
+    page.locator(".st-key-use_rate").get_by_role("button").click()
+    expect(page.get_by_text("Since these checks, settings have been changed")).to_be_visible()
+    expect(page.get_by_text("2 choices differ from the usual: Learning rate")).to_be_visible()
