@@ -67,6 +67,15 @@ def next_step(label: str, page: str, *, key: str = "next", disabled: bool = Fals
         state.go(page)
 
 
+def follow(page: str, *, key: str = "next") -> None:
+    """Open the next page if its button was pressed just before what it stands on is drawn anew.
+
+    A press lasts for one run of the script: where that run ends in `st.rerun`, it would be lost.
+    """
+    if st.session_state.get(key):
+        state.go(page)
+
+
 def primary(label: str, *, key: str, disabled: bool = False, help: str | None = None) -> bool:  # noqa: A002
     """Show the one button to press, at the right; whether it was pressed."""
     with st.container(horizontal=True, horizontal_alignment="right", key=f"primary_{key}"):

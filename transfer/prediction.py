@@ -28,6 +28,14 @@ class Classifier:
     image_size: int
 
     @functools.cached_property
+    def outputs(self) -> keras.Model:
+        """The model as it leaves the app: pixels [n, h, w, 3] in 0-255 to named outputs.
+
+        "probabilities" [n, classes] is always among them.
+        """
+        return keras.Model(self.model.inputs, {"probabilities": self.model.outputs[0]})
+
+    @functools.cached_property
     def extractor(self) -> Extractor:
         """What answers for resized pictures: a graph, built once, which sees changes of the head.
 

@@ -55,6 +55,7 @@ def _live(run_id: str, drawn: object) -> None:
     run = workshop.run(run_id)
     standing = workshop.standing(run)
     if _mark(run, standing) != drawn:
+        frame.follow("results")
         st.rerun()
     status = run.status_now()
     if standing.word == "waiting":
@@ -164,7 +165,7 @@ def _count(status: Row) -> str:
 
 def _buttons(run: Run, status: Row, events: list[Row]) -> None:
     if run.finished:
-        frame.next_step("See the results", "results", key="early")
+        frame.next_step("See the results", "results")
         return
     if run.stop_requested():
         st.html(

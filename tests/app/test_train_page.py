@@ -293,10 +293,23 @@ def test_the_result_is_there_before_the_exported_model(open_page, finished):
     assert _phases(page)["Check the exported model"] == "now"
     assert set(_phases(page).values()) == {"done", "now"}
     assert "stop" not in _keys(page)
-    assert page.button(key="early").label == "See the results"
-    press(page, "early")
+    assert page.button(key="next").label == "See the results"
+    press(page, "next")
     assert page.query_params["run"] == run.folder.name
     assert title(page) != "It has learned. The model for taking away is being checked."
+
+
+def test_a_press_counts_though_the_check_of_the_model_ends_just_then(open_page, finished):
+    run = Run(finished.home / "runs" / finished.run_id)
+    checked_model = (run.folder / "export.json").read_bytes()
+    (run.folder / "export.json").unlink()
+    workshop.go_on(run)
+    running(run)
+    run.status("finished", done=1, total=1, words="Finished")
+    page = _open(open_page, run)
+    (run.folder / "export.json").write_bytes(checked_model)
+    press(page, "next")
+    assert title(page).startswith("It is right on")
 
 
 def test_a_finished_training_tells_what_it_took_and_shows_the_figures(open_page, finished):
