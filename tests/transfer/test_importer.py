@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from transfer import store
-from transfer.dataset import importer, journal
+from transfer.dataset import importer, journal, taking
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.library import Guard, import_dataset
 from transfer.errors import ArchiveError, DataError
@@ -47,9 +47,9 @@ def plain(side: int) -> bytes:
     return buffer.getvalue()
 
 
-def children() -> list[int]:
+def children(of: int | str = "self") -> list[int]:
     found = []
-    for task in Path("/proc/self/task").iterdir():
+    for task in Path(f"/proc/{of}/task").iterdir():
         try:
             pids = (task / "children").read_text().split()
         except OSError:
@@ -127,6 +127,26 @@ def test_a_file_that_kills_its_reader_is_left_out_and_the_rest_kept(pets: Path) 
     assert [item.file for item in index.rejected] == ["cat/fatal.png"]
     assert index.rejected[0].reason == importer.CRASHED
     assert import_dataset(pets).counts() == {"cat": 6, "dog": 5}  # it was not the file's fault
+
+
+@needs_proc
+def test_of_many_tiny_pictures_none_is_lost_when_one_of_the_readers_dies(tmp_path: Path) -> None:
+    for number in range(importer._MANY):
+        write(tmp_path / "pets" / ("cat", "dog")[number % 2] / f"{number:03}.png", number)
+    killed: list[int] = []
+
+    def kill(work: Path) -> None:
+        decoded = work / journal.DECODED
+        if not killed and decoded.is_file() and decoded.read_text().count("\n") > 100:
+            for pid in [pid for child in children() for pid in children(child)][:1]:
+                killed.append(pid)
+                os.kill(pid, signal.SIGKILL)
+
+    with watching(kill):
+        index = import_dataset(tmp_path / "pets")
+    assert killed
+    assert index.counts() == {"cat": importer._MANY // 2, "dog": importer._MANY // 2}
+    assert index.rejected == ()
 
 
 @needs_proc
@@ -319,9 +339,9 @@ def _imported_in_this_process(
     ("change", "reason"),
     [
         (lambda path: path.unlink(), "it cannot be read (no such file or directory)"),
-        (lambda path: path.write_bytes(path.read_bytes() + b"more"), importer.CHANGED),
-        (lambda path: path.write_bytes(path.read_bytes()[:50]), importer.CHANGED),
-        (lambda path: write(path, 99), importer.CHANGED),
+        (lambda path: path.write_bytes(path.read_bytes() + b"more"), taking.CHANGED),
+        (lambda path: path.write_bytes(path.read_bytes()[:50]), taking.CHANGED),
+        (lambda path: write(path, 99), taking.CHANGED),
     ],
 )
 def test_a_file_that_changes_while_it_is_read_is_left_out_for_this_time(

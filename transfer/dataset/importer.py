@@ -9,39 +9,38 @@ that was being read at a crash is read alone then; if that crashes again, the fi
 out.
 """
 
+import functools
 import hashlib
 import json
 import os
 import resource
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from transfer import store
-from transfer.dataset import archive, decode, intake, layout, looks, names, origin, table
+from transfer.dataset import archive, intake, lanes, layout, looks, names, table, taking
 from transfer.dataset.index import ImageIndex, Picture, Rejected
 from transfer.dataset.intake import Unpacked, Upload
-from transfer.dataset.journal import Journal, Outcome
+from transfer.dataset.journal import Journal
 from transfer.dataset.layout import Labelled, Layout
+from transfer.dataset.taking import Taken
 from transfer.errors import ArchiveError, TransferError
 
 FORMAT = 3  # of what is stored; part of every digest
 CRASHED = "reading it crashed the reader or took forever"
-CHANGED = "it changed while it was read; add it again"
-UNREADABLE = "it cannot be read"
 NO_MEMORY = "it needs more memory than there is to read a picture"
 UNPACKED, ALONE = "unpacked.json", "alone"
-_PASSING = (CRASHED, CHANGED, NO_MEMORY, UNREADABLE)
+_PASSING = (CRASHED, taking.CHANGED, NO_MEMORY, taking.UNREADABLE)
 _SIGN_OF_LIFE = 1.0  # seconds
-_SMALL = 50_000  # bytes of pixels: compressing them would take longer than all else
+_MANY = 500  # files from which on more processes pay
 _TINY, _LOOKED_AT = 12_000, 50  # bytes of a file, on average; files whose size is looked at
 _MOST_TABLES = 10  # in one upload, the topmost
 
@@ -182,9 +181,7 @@ class _Import:
         others = [position for position in todo if not done.was_started(position)]
         for position in suspects:
             self._alone(position, files, done)
-        with ThreadPoolExecutor(self._threads(others, files)) as pool:
-            for _ in pool.map(lambda position: self._together(position, files, done), others):
-                pass  # to raise what was raised there
+        self._side_by_side(others, files, done)
         for position in others:
             if position not in done:  # too little memory for it beside others
                 self._alone(position, files, done)
@@ -201,67 +198,58 @@ class _Import:
                 pictures.append(Picture.from_json({**said, "group": item.group, **outcome}))
         return pictures, rejected
 
-    def _threads(self, positions: list[int], files: dict[int, Unpacked]) -> int:
-        """Return how many threads pay: Python's own work on tiny pictures is done by one at a time.
+    def _side_by_side(
+        self, positions: list[int], files: dict[int, Unpacked], done: Journal
+    ) -> None:
+        """Take several files at a time; those for which memory is short are left for later."""
+        take = functools.partial(taking.take, made=self.made, work=self.work)
+        parts = [(position, files[position]) for position in positions]
 
-        With two, 7,000 pictures of 3 kB took a sixth longer than with one.
+        def begun(part: tuple[int, Unpacked]) -> None:
+            done.start(part[0])
+
+        if self._are_tiny(parts):
+            for taken in lanes.each(
+                take, parts, self.job.threads, lambda part: done.start(part[0])
+            ):
+                self._note(taken, done)
+            return
+
+        def one(part: tuple[int, Unpacked]) -> None:
+            begun(part)
+            self._note(take(part), done)
+
+        with ThreadPoolExecutor(self.job.threads) as pool:
+            for _ in pool.map(one, parts):
+                pass  # to raise what was raised there
+
+    def _are_tiny(self, parts: list[tuple[int, Unpacked]]) -> bool:
+        """Whether there are many, and Python's own work on each, one at a time, is most of it.
+
+        With two threads, 7,000 pictures of 3 kB took a sixth longer than with one.
         """
-        some = positions[:: max(1, len(positions) // _LOOKED_AT)]
+        if len(parts) < _MANY or self.job.threads < 2 or threading.active_count() > 1:
+            return False
         with suppress(OSError):
-            sizes = [files[position].path.stat().st_size for position in some]
-            if sizes and sum(sizes) < _TINY * len(sizes):
-                return 1
-        return self.job.threads
-
-    def _together(self, position: int, files: dict[int, Unpacked], done: Journal) -> None:
-        """Decode one file beside others; what needs more memory is left for later."""
-        done.start(position)
-        with suppress(MemoryError):
-            done.add(position, self._decode(position, files))
+            some = parts[:: max(1, len(parts) // _LOOKED_AT)]
+            sizes = [file.path.stat().st_size for _, file in some]
+            return sum(sizes) < _TINY * len(sizes)
+        return False
 
     def _alone(self, position: int, files: dict[int, Unpacked], done: Journal) -> None:
-        """Decode one file with nothing beside it, and leave a trace for the case that it kills."""
+        """Take one file with nothing beside it, and leave a trace for the case that it kills."""
         trace = self.work / ALONE
         with store.replacing(trace) as partial:
             partial.write_text(str(position))
-        try:
-            outcome = self._decode(position, files)
-        except MemoryError:
-            outcome = {"reason": NO_MEMORY}
-        done.add(position, outcome)
+        taken = taking.take((position, files[position]), self.made, self.work)
+        self._note(replace(taken, outcome=taken.outcome or {"reason": NO_MEMORY}), done)
         trace.unlink()
 
-    def _decode(self, position: int, files: dict[int, Unpacked]) -> Outcome:
-        try:
-            with files[position].path.open("rb") as file:
-                # One byte more than there should be: it may grow without an end.
-                data = file.read(os.fstat(file.fileno()).st_size + 1)
-        except OSError as error:
-            return {"reason": f"{UNREADABLE} ({intake.in_words(error)})"}
-        if hashlib.sha256(data).hexdigest() != files[position].sha256:
-            return {"reason": CHANGED}
-        try:
-            pixels = decode.read(data, files[position].name)
-        except decode.UnreadableError as reason:
-            return {"reason": f"it {reason}"}
-        digest = hashlib.sha256(str(pixels.shape).encode())
-        digest.update(pixels.tobytes())
-        content = digest.hexdigest()
-        path = self.made / "images" / f"{content}.png"
-        if not path.exists():
-            partial = self.work / f"{position}.partial"
-            level = 1 if pixels.size > _SMALL else 0
-            Image.fromarray(pixels).save(partial, "PNG", compress_level=level)
-            partial.replace(path)
-        height, width = pixels.shape[:2]
-        self.looks.add(content, pixels)
-        return {
-            "file": f"images/{path.name}",
-            "sha256": content,
-            "width": width,
-            "height": height,
-            "origin": asdict(origin.read(data)),
-        }
+    def _note(self, taken: Taken, done: Journal) -> None:
+        if taken.outcome is not None:
+            if taken.looks is not None:
+                self.looks.add(taken.outcome["sha256"], taken.looks)
+            done.add(taken.position, taken.outcome)
 
     def _live(self) -> None:
         now = time.monotonic()

@@ -5,7 +5,6 @@ pictures, and what the classes have in common beside their subject. They are kep
 another version of a data set, or another one with the same pictures, need not be read again.
 """
 
-import contextlib
 import math
 import threading
 from collections.abc import Callable, Sequence
@@ -103,20 +102,18 @@ def row(pixels: np.ndarray) -> np.ndarray:
 
 
 class Recorder:
-    """Keeps the looks of pictures that several threads have in memory anyway."""
+    """Keeps the looks of pictures that somebody had in memory anyway; for several threads."""
 
     def __init__(self) -> None:
         self._kept, self._lock = kept_looks(), threading.Lock()
         self._rows: dict[str, np.ndarray] = {}
 
-    def add(self, content: str, pixels: np.ndarray) -> None:
-        """Note how a picture looks; one for which there is no memory is measured another time."""
-        with contextlib.suppress(MemoryError):
-            found = row(pixels)
-            with self._lock:
-                self._rows[content] = found
-                if len(self._rows) >= _APPEND:
-                    self._write()
+    def add(self, content: str, found: np.ndarray) -> None:
+        """Note the `row` of a picture."""
+        with self._lock:
+            self._rows[content] = found
+            if len(self._rows) >= _APPEND:
+                self._write()
 
     def close(self) -> None:
         """Write the rest."""
