@@ -1,132 +1,116 @@
-"""Write a run's model as a SavedModel that keeps its word, and prove it before saying so."""
+"""Write a run's model in a format that keeps its word, and prove it before saying so."""
 
-import json
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from transfer import imaging, prediction, store
+from transfer import prediction
 from transfer.dataset import library
+from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
 from transfer.errors import ExportError, RunError
+from transfer.exporting import checking, formats, writing
+from transfer.exporting.checking import Agreement
 from transfer.prediction import Classifier
+from transfer.reporting import model_card
 from transfer.runs import Run
 
-TOLERANCE = 1e-4  # largest difference of a probability that is still "the same answer"
+TOLERANCE = checking.TOLERANCE
+SNIPPET = writing.snippet(formats.DEFAULT)
 
 _WORK = ".export-"
+_EXAMPLES = 200  # training pictures on which ranges of numbers are measured
 
-SNIPPET = '''\
-"""Classify pictures with this SavedModel: python example.py PICTURE..."""
-
-import json, pathlib, sys
-import tensorflow as tf
-
-folder = pathlib.Path(__file__).parent
-classes = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
-classify = tf.saved_model.load(str(folder)).signatures["serving_default"]
-for name in sys.argv[1:]:
-    answer = classify(image_bytes=tf.constant([pathlib.Path(name).read_bytes()]))
-    for label, p in zip(classes, answer["probabilities"][0].numpy()):
-        print(f"{name}  {label}: {p:.3f}")
-'''
-
-# Runs in a fresh process, isolated (-I), with our package made unimportable.
-_CHECK = """\
-import json, sys
-sys.modules["transfer"] = None
-import numpy as np, tensorflow as tf
-folder, files, answers = sys.argv[1:]
-classify = tf.saved_model.load(folder).signatures["serving_default"]
-names = json.load(open(files))
-rows = []
-for i in range(0, len(names), 32):
-    data = [open(name, "rb").read() for name in names[i : i + 32]]
-    rows.append(classify(image_bytes=tf.constant(data))["probabilities"].numpy())
-np.save(answers, np.concatenate(rows))
-"""
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Exported:
-    """Where the SavedModel is, on how many pictures it was checked, and the largest difference."""
+    """Where the model is, in which format, and what its check has found."""
 
     path: Path
-    checked: int
-    max_difference: float
+    format: str
+    agreement: Agreement
 
+    @property
+    def checked(self) -> int:
+        """On how many pictures."""
+        return self.agreement.checked
 
-class _Servable(tf.Module):
-    """The SavedModel: two signatures, and the class names as an asset."""
+    @property
+    def max_difference(self) -> float:
+        """The largest difference of a probability."""
+        return self.agreement.max_difference
 
-    def __init__(self, classifier: Classifier, labels: Path) -> None:
-        super().__init__()
-        self.model, self._image_size = classifier.model, classifier.image_size
-        # All variables by name: TensorFlow does not find those of Dropout's random numbers, which
-        # the graph of a fine-tuned model holds, through the layers of Keras.
-        self.variables_of_model = [variable.value for variable in self.model.variables]
-        self.labels = tf.saved_model.Asset(str(labels))
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
-    def from_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Bytes of JPEG, PNG, GIF, BMP or WebP (without transparency) files -> probabilities."""
-        size = self._image_size
-        pictures = tf.map_fn(
-            lambda data: imaging.decode_and_resize(data, size),
-            image_bytes,
-            fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
-        )
-        values = tf.cast(pictures, tf.float32)
-        return {"probabilities": self.model(values, training=False)}
-
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
-    def from_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
-        """RGB pixels of one size in 0-255 -> probabilities."""
-        values = tf.cast(imaging.resize(images, self._image_size), tf.float32)
-        return {"probabilities": self.model(values, training=False)}
+    def to_json(self) -> dict[str, Any]:
+        """Return what is kept of it beside the run."""
+        words = checking.in_words(formats.named(self.format), self.agreement)
+        return {
+            "format": self.format,
+            **asdict(self.agreement),
+            "max_difference": self.max_difference,
+            "words": words,
+        }
 
 
 def export(
-    run: Run, target: Path, on_progress: Callable[[int, int], None] | None = None
+    run: Run,
+    target: Path,
+    on_progress: OnProgress | None = None,
+    format: str = formats.DEFAULT,  # noqa: A002 - as the option is called
 ) -> Exported:
     """Export the model of a finished run to `target` and check it in a fresh process.
 
-    The check compares the probabilities of every test picture (of every validation picture where
-    there is no test set). Nothing is left at `target` unless it holds.
+    The check compares all outputs for every test picture (every validation picture where there is
+    no test set). Nothing is left at `target` unless it holds.
+
+    Args:
+        run: a finished run.
+        target: a folder that is new or empty.
+        on_progress: called with (pictures done, pictures in all).
+        format: one of `formats.NAMES`.
 
     Raises:
         RunError: the run is not finished, or its data set is no longer in the store.
         ExportError: `target` is in use, or the exported model answers differently.
+        SettingsError: there is no such format.
     """
+    kind = formats.named(format)
     classifier = prediction.load(run)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ExportError(
             f"'{target}' exists already and is not empty. Name a new folder for the model."
         )
-    pictures = _pictures_to_check(run)
-    expected = prediction.probabilities(classifier, pictures, on_progress)
+    index, parts = _parted(run)
+    positions = parts.test or parts.val
+    pictures = _paths(index, positions)
+    numbers = {name: number for number, name in enumerate(classifier.classes)}
+    labels = np.array([numbers[index.pictures[i].label] for i in positions])
+    tell = _halves(on_progress)
+    here = checking.expected(classifier, pictures, tell(0))
     target.parent.mkdir(parents=True, exist_ok=True)
+    examples = _paths(index, _spread(parts.train, _EXAMPLES))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=_WORK) as work:
-        saved = Path(work) / "model"
-        _write(classifier, saved)
-        difference = float(np.abs(_answers_elsewhere(saved, pictures) - expected).max())
-        if not difference <= TOLERANCE:  # also when it is not a number
-            raise ExportError(
-                f"The exported model answers differently from the trained one: a probability is off"
-                f" by {difference:.2g}, at most {TOLERANCE:g} is allowed. Nothing was exported; the"
-                " run is unharmed. Please report this with the versions in its folder."
-            )
-        if target.exists():
-            target.rmdir()
-        saved.rename(target)
-    return Exported(target, len(pictures), difference)
+        why = None
+        for number, writer in enumerate(writing.WRITERS[kind.name]):
+            made = Path(work) / f"model{number}"
+            writing.write(kind, writer, classifier, made, examples)
+            found = checking.compare(here, checking.elsewhere(made, pictures, tell(1)), labels)
+            if (why := checking.refused(kind, found)) is None:
+                (made / model_card.FILE).write_text(model_card.text(run), encoding="utf-8")
+                return _placed(kind, classifier, made, target, found)
+    raise ExportError(
+        f"{why} Nothing was exported; the run is unharmed. "
+        + ("Please report this with the versions in its folder." if kind.exact else _INSTEAD)
+    )
+
+
+_INSTEAD = "Take the model in full (litert) instead."
 
 
 def clear(target: Path) -> None:
@@ -135,45 +119,40 @@ def clear(target: Path) -> None:
         shutil.rmtree(rest, ignore_errors=True)
 
 
-def _pictures_to_check(run: Run) -> list[Path]:
+def _placed(
+    kind: formats.Format, classifier: Classifier, made: Path, target: Path, found: Agreement
+) -> Exported:
+    writing.explain(kind, made, classifier, checking.in_words(kind, found))
+    if target.exists():
+        target.rmdir()
+    made.rename(target)
+    return Exported(target, kind.name, found)
+
+
+def _parted(run: Run) -> tuple[ImageIndex, Split]:
     index = library.open_dataset(run.config().dataset)
     kept = run.read("split")
     if kept is None:
         raise RunError(f"The run in '{run.folder}' lost its split. Train it again.")
-    parts = Split.from_json(kept)
-    return [index.path(index.pictures[i]) for i in parts.test or parts.val]
+    return index, Split.from_json(kept)
 
 
-def _write(classifier: Classifier, folder: Path) -> None:
-    with tempfile.TemporaryDirectory() as work:
-        labels = Path(work) / "labels.txt"
-        labels.write_text("\n".join(classifier.classes) + "\n", encoding="utf-8")
-        servable = _Servable(classifier, labels)
-        signatures = {
-            "serving_default": servable.from_bytes,
-            "serving_pixels": servable.from_pixels,
-        }
-        tf.saved_model.save(servable, str(folder), signatures=signatures)
-    store.write_json(folder / "labels.json", list(classifier.classes))
-    (folder / "example.py").write_text(SNIPPET, encoding="utf-8")
+def _paths(index: ImageIndex, positions: Sequence[int]) -> list[Path]:
+    return [index.path(index.pictures[i]) for i in positions]
 
 
-def _answers_elsewhere(saved: Path, pictures: list[Path]) -> np.ndarray:
-    """Return the probabilities that a fresh process without this package gets from the model."""
-    with tempfile.TemporaryDirectory() as work:
-        files, answers = Path(work) / "files.json", Path(work) / "answers.npy"
-        files.write_text(json.dumps([str(path.resolve()) for path in pictures]), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", _CHECK, str(saved.resolve()), str(files), str(answers)],
-            cwd=work,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ExportError(
-                f"The exported model could not be run in a fresh process ({last})."
-                " Nothing was exported; the run is unharmed."
-            )
-        return np.load(answers, allow_pickle=False)
+def _spread(positions: Sequence[int], most: int) -> list[int]:
+    """Return at most so many, evenly spread, so that all classes are among them."""
+    chosen = np.linspace(0, len(positions) - 1, min(most, len(positions))).round().astype(int)
+    return [positions[i] for i in chosen]
+
+
+def _halves(on_progress: OnProgress | None) -> Callable[[int], OnProgress | None]:
+    """Return for each half of the work, 0 and 1, a function that tells of the whole of it."""
+
+    def half(number: int) -> OnProgress | None:
+        if (tell := on_progress) is None:
+            return None
+        return lambda done, total: tell((number * total + done) // 2, total)
+
+    return half

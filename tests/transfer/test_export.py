@@ -1,12 +1,15 @@
 """The export of what fine-tuning leaves: a network with Dropout, compiled for training."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.transfer import problems
-from transfer import backbones, export, pooling, prediction
+from transfer import backbones, pooling, prediction
+from transfer.exporting import checking, formats, writing
 from transfer.linear import LinearHead
 from transfer.prediction import Classifier
 from transfer.strategies import finetune_few, plan
@@ -28,12 +31,17 @@ def fine_tuned() -> Classifier:
     return Classifier(backbones.classifier(parts.whole), ("a", "b", "c"), 96)
 
 
+def _write(classifier: Classifier, folder: Path) -> None:
+    writer = writing.WRITERS["savedmodel"][0]
+    writing.write(formats.named("savedmodel"), writer, classifier, folder, [])
+
+
 def test_a_fine_tuned_model_gives_the_same_answers_elsewhere(fine_tuned, sample_folder, tmp_path):
     pictures = sorted(sample_folder.rglob("*.jpg"))[::12]
-    export._write(fine_tuned, tmp_path / "model")
-    answers = export._answers_elsewhere(tmp_path / "model", pictures)
+    _write(fine_tuned, tmp_path / "model")
+    answers = checking.elsewhere(tmp_path / "model", pictures)["probabilities"]
     expected = prediction.predict_files(fine_tuned, pictures)
-    assert np.abs(answers - expected).max() <= export.TOLERANCE
+    assert np.abs(answers - expected).max() <= checking.TOLERANCE
     assert len({tuple(row.round(3)) for row in answers}) > 1
 
 
@@ -41,7 +49,7 @@ def test_a_fine_tuned_model_gives_the_same_answers_elsewhere(fine_tuned, sample_
 def test_pixels_and_bytes_of_a_picture_get_the_same_answer(fine_tuned, tmp_path, size):
     pixels = np.random.default_rng(size).integers(0, 256, (size, size, 3), np.uint8)
     tf.io.write_file(str(tmp_path / "one.png"), tf.io.encode_png(pixels))
-    export._write(fine_tuned, tmp_path / "model")
+    _write(fine_tuned, tmp_path / "model")
     serve = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_pixels"]
     received = serve(images=tf.cast(pixels[None], tf.float32))["probabilities"].numpy()
     expected = prediction.predict_files(fine_tuned, [tmp_path / "one.png"])

@@ -1,0 +1,184 @@
+"""Prove that an exported model gives the app's answers, in a fresh process without this package.
+
+The process runs the snippet that goes along with the model, so that is proved too.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from transfer import batches, prediction
+from transfer.errors import ExportError
+from transfer.exporting.formats import Format
+from transfer.exporting.writing import EXAMPLE
+from transfer.prediction import Classifier
+
+TOLERANCE = 1e-4  # largest difference of a probability that is still "the same answer"
+SAME_LABELS = 0.98  # of the pictures, where a format computes in whole numbers
+PROBABILITIES = "probabilities"
+_BATCH = 32
+
+# Runs in a fresh process, isolated (-I), with our package made unimportable.
+_CHECK = """\
+import json, runpy, sys
+sys.modules["transfer"] = None
+import numpy as np
+example, files, target = sys.argv[1:]
+sys.argv = [example]
+answers, names = runpy.run_path(example)["answers"], json.load(open(files))
+parts = {}
+for i in range(0, len(names), 32):
+    data = [open(name, "rb").read() for name in names[i : i + 32]]
+    for name, values in answers(data).items():
+        parts.setdefault(name, []).append(np.asarray(values))
+    print(i + len(data), flush=True)
+np.savez(target, **{name: np.concatenate(values) for name, values in parts.items()})
+"""
+
+Answers = Mapping[str, np.ndarray]
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How an exported model agrees with the app.
+
+    Attributes:
+        checked: on how many pictures.
+        differences: of each output, the largest between two numbers.
+        same_label: the share of pictures with the same most probable class.
+        accuracy: of the exported model on these pictures; `accuracy_here`: of the app's.
+    """
+
+    checked: int
+    differences: dict[str, float]
+    same_label: float
+    accuracy: float
+    accuracy_here: float
+
+    @property
+    def max_difference(self) -> float:
+        """The largest difference of a probability."""
+        return self.differences[PROBABILITIES]
+
+
+def expected(
+    classifier: Classifier, pictures: Sequence[Path], on_progress: OnProgress | None = None
+) -> dict[str, np.ndarray]:
+    """Return the app's own answers for pictures of the store: each named output [n, ...]."""
+    model = classifier.outputs
+    said = {PROBABILITIES: prediction.probabilities(classifier, pictures, on_progress)}
+    if others := [name for name in model.output if name != PROBABILITIES]:
+        run = tf.function(lambda values: model(values, training=False), reduce_retracing=True)
+        data = batches.pictures(pictures, classifier.image_size, _BATCH)
+        rows = [run(tf.cast(batch, tf.float32)) for batch in data]
+        said |= {name: np.concatenate([np.asarray(row[name]) for row in rows]) for name in others}
+    return said
+
+
+def elsewhere(
+    folder: Path, pictures: Sequence[Path], on_progress: OnProgress | None = None
+) -> dict[str, np.ndarray]:
+    """Return what the exported model in `folder` says of picture files, in a fresh process.
+
+    Raises:
+        ExportError: it cannot be run.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        files, answers = Path(work) / "files.json", Path(work) / "answers.npz"
+        files.write_text(json.dumps([str(path.resolve()) for path in pictures]), encoding="utf-8")
+        example = folder.resolve() / EXAMPLE
+        with (Path(work) / "errors").open("w+", encoding="utf-8") as errors:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _CHECK, str(example), str(files), str(answers)],
+                cwd=work,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+            with process:
+                for line in process.stdout or ():
+                    if on_progress and line.strip().isdecimal():
+                        on_progress(int(line), len(pictures))
+            errors.seek(0)
+            words = errors.read()
+        if process.returncode != 0:
+            last = (words.strip().splitlines() or ["no message"])[-1]
+            raise ExportError(
+                f"The exported model could not be run in a fresh process ({last})."
+                " Nothing was exported; the run is unharmed."
+            )
+        with np.load(answers, allow_pickle=False) as kept:
+            return dict(kept)
+
+
+def compare(here: Answers, there: Answers, labels: np.ndarray) -> Agreement:
+    """Compare the app's answers with an exported model's; labels are positions in the classes.
+
+    Raises:
+        ExportError: it lacks an output, or an output has another shape.
+    """
+    for name, one in here.items():
+        if name not in there or there[name].shape != one.shape:
+            got = there[name].shape if name in there else "nothing"
+            raise ExportError(
+                f"The exported model gives {got} as '{name}' where {one.shape} was expected."
+                " Nothing was exported; the run is unharmed."
+            )
+    chosen = there[PROBABILITIES].argmax(axis=1)
+    chosen_here = here[PROBABILITIES].argmax(axis=1)
+    return Agreement(
+        len(labels),
+        {name: _difference(one, there[name]) for name, one in here.items()},
+        float((chosen == chosen_here).mean()),
+        float((chosen == labels).mean()),
+        float((chosen_here == labels).mean()),
+    )
+
+
+def refused(kind: Format, found: Agreement) -> str | None:
+    """Return why a model may not leave, as a sentence; None: it gives the same answers."""
+    if not kind.exact:
+        if found.same_label >= SAME_LABELS:
+            return None
+        return (
+            f"In whole numbers it names the same class on {100 * found.same_label:.1f} % of"
+            f" {found.checked} pictures, at least {100 * SAME_LABELS:.0f} % are needed (right on"
+            f" {100 * found.accuracy:.1f} % instead of {100 * found.accuracy_here:.1f} %)."
+        )
+    for name, difference in found.differences.items():
+        if not difference <= TOLERANCE:  # also when it is not a number
+            what = "a probability" if name == PROBABILITIES else f"'{name}'"
+            return (
+                "The exported model answers differently from the trained one:"
+                f" {what} is off by {difference:.2g}, at most {TOLERANCE:g} is allowed."
+            )
+    return None
+
+
+def in_words(kind: Format, found: Agreement) -> str:
+    """Return what the check has found of a model that may leave."""
+    if kind.exact:
+        return (
+            f"Checked: the same answers on all {found.checked} pictures (largest difference of a"
+            f" probability: {found.max_difference:.1g})."
+        )
+    return (
+        f"Checked: the same class on {100 * found.same_label:.1f} % of {found.checked} pictures;"
+        f" right on {100 * found.accuracy:.1f} % of them, the model in full on"
+        f" {100 * found.accuracy_here:.1f} %."
+    )
+
+
+def _difference(here: np.ndarray, there: np.ndarray) -> float:
+    """Return the largest difference; of numbers over 1, as a part of the largest of them."""
+    mine, other = here.astype(np.float64), there.astype(np.float64)
+    scale = max(1.0, float(np.abs(mine).max(initial=0.0)))
+    return float(np.abs(mine - other).max(initial=0.0)) / scale

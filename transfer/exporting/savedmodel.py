@@ -1,0 +1,53 @@
+"""SavedModel: bytes of picture files in, named outputs out; everything is inside its graph."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from transfer import imaging
+from transfer.prediction import Classifier
+
+
+class _Servable(tf.Module):
+    """The SavedModel: two signatures, and the class names as an asset."""
+
+    def __init__(self, classifier: Classifier, labels: Path) -> None:
+        super().__init__()
+        self.model, self._image_size = classifier.outputs, classifier.image_size
+        # All variables by name: TensorFlow does not find those of Dropout's random numbers, which
+        # the graph of a fine-tuned model holds, through the layers of Keras.
+        self.variables_of_model = [variable.value for variable in self.model.variables]
+        self.labels = tf.saved_model.Asset(str(labels))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    def from_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Bytes of JPEG, PNG, GIF, BMP or WebP files -> the named outputs."""
+        size = self._image_size
+        pictures = tf.map_fn(
+            lambda data: imaging.decode_and_resize(data, size),
+            image_bytes,
+            fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
+        )
+        return self.model(tf.cast(pictures, tf.float32), training=False)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
+    def from_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        """RGB pixels of one size in 0-255 -> the named outputs."""
+        values = tf.cast(imaging.resize(images, self._image_size), tf.float32)
+        return self.model(values, training=False)
+
+
+def write(classifier: Classifier, folder: Path, examples: Sequence[Path]) -> None:
+    """Write the model into `folder`, which may be there; `examples` are not needed here."""
+    del examples
+    with tempfile.TemporaryDirectory() as work:
+        labels = Path(work) / "labels.txt"
+        labels.write_text("\n".join(classifier.classes) + "\n", encoding="utf-8")
+        servable = _Servable(classifier, labels)
+        signatures = {
+            "serving_default": servable.from_bytes,
+            "serving_pixels": servable.from_pixels,
+        }
+        tf.saved_model.save(servable, str(folder), signatures=signatures)
