@@ -38,7 +38,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --no-log-init --uid 10001 --user-group --create-home app \
-    && install -d -o 10001 -g 10001 /data /runs
+    && install -d -o 10001 -g 10001 /data /data/models /runs
 COPY --from=packages /opt/venv /opt/venv
 # The user may write here: Keras ignores a KERAS_HOME that it cannot write to, and more backbones
 # can be downloaded. It is outside the volumes, which would hide what the image holds.
@@ -52,8 +52,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     TRANSFER_HOME=/data \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001:10001
-# /data: all that the app keeps. /runs: runs and exported models of the command line.
-VOLUME ["/data", "/runs"]
+# /data: all that the app keeps. /data/models: published models, which TensorFlow Serving reads.
+# /runs: runs and exported models of the command line.
+VOLUME ["/data", "/data/models", "/runs"]
 EXPOSE 8501
 # Python's own client: the image has no curl.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \

@@ -1,24 +1,29 @@
 """Ask the prediction process what is on a picture, and start it where there is none.
 
-The process (`python -m transfer serve`, which describes its protocol in `transfer.serving`) loads
-TensorFlow, keeps the models that were used last, and leaves when nobody asks. It holds the lock on
-`<store>/predictor.lock` for as long as it lives: whoever gets that lock may start one, and hands
-the lock over to it, so that there are never two.
+The process (`python -m transfer serve --store`; `transfer.serving` says what it can be asked, over
+HTTP on a socket of its user alone) loads TensorFlow, keeps the models that were used last, and
+leaves when nobody asks. It holds the lock on `<store>/predictor.lock` for as long as it lives:
+whoever gets that lock may start one, and hands the lock over to it, so that there are never two.
 """
 
+import base64
+import io
 import json
 import os
 import socket
-import struct
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
+from urllib.parse import quote, urlencode
+
+from PIL import Image
 
 from app import processes
 from transfer import errors, store
@@ -38,11 +43,65 @@ class Answer:
     """What a model says of one picture: `probabilities[i]` is that of `classes[i]`.
 
     `milliseconds` is the time for reading and classifying the picture, without any loading.
+    `outputs` are the model's further outputs, by name: numbers, or lists of them.
     """
 
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
     milliseconds: float
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sure(self) -> bool:
+        """Whether its confidence reaches the limit from which on it is to answer."""
+        return bool(self.outputs.get("answers", True))
+
+    @property
+    def known(self) -> bool:
+        """Whether the picture is not too unlike all that it has learned."""
+        return bool(self.outputs.get("known", True))
+
+    @property
+    def strangeness(self) -> float | None:
+        """How unlike it is, 1 being the limit; None where that was never learned."""
+        return self.outputs.get("strangeness")
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One request: how it is asked, where, and its body."""
+
+    method: str
+    path: str
+    body: bytes = b""
+    kind: str = "application/octet-stream"
+
+
+class _Connection(HTTPConnection):
+    """A connection to a Unix-domain socket."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        super().__init__("localhost")
+        self.sock = opened
+        self.auto_open = False  # a new one would go elsewhere
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What speaks for the class `label` on a picture: a transparent PNG file to lay over it.
+
+    `speaks` is false where nothing does; `exact` says whether it is the model's own sum.
+    """
+
+    label: str
+    layer: bytes
+    speaks: bool
+    exact: bool
+    milliseconds: float
+
+    def picture(self) -> Image.Image:
+        """Return the layer, RGBA."""
+        return Image.open(io.BytesIO(self.layer)).convert("RGBA")
 
 
 def classify(run_id: str, picture: bytes, timeout: float = 120.0) -> Answer:
@@ -53,11 +112,37 @@ def classify(run_id: str, picture: bytes, timeout: float = 120.0) -> Answer:
         RunError: there is no such run, it is not finished or its model is damaged.
         ServiceError: the prediction process cannot be started, or does not answer in time.
     """
-    question = {"run": run_id, "size": len(picture)}
-    answer = _ask(_home(), question, picture, timeout)
+    question = _Question("POST", f"{_path(run_id)}/predict", picture)
+    answer = _ask(_home(), question, timeout)
+    (said,) = answer["predictions"]
     return Answer(
-        tuple(answer["classes"]), tuple(answer["probabilities"]), float(answer["milliseconds"])
+        tuple(answer["classes"]),
+        tuple(said["probabilities"]),
+        float(answer["milliseconds"]),
+        said["outputs"],
     )
+
+
+def heat_map(
+    run_id: str, picture: bytes, name: str | None, side: int, timeout: float = 120.0
+) -> Looked:
+    """Return where the model of a run looked on a picture file; see `transfer.looked`.
+
+    Args:
+        run_id: the run.
+        picture: the file.
+        name: the class that it is to speak for; None: the one that the model names.
+        side: pixels of the layer's longer side, at most.
+        timeout: seconds.
+
+    Raises:
+        TransferError: as `classify`; there is no such class, or no heat map of this model.
+    """
+    asked = urlencode({"side": side} | ({"class": name} if name else {}))
+    answer = _ask(_home(), _Question("POST", f"{_path(run_id)}/heat-map?{asked}", picture), timeout)
+    layer = base64.b64decode(answer["layer"])
+    spent = float(answer["milliseconds"])
+    return Looked(answer["label"], layer, answer["speaks"], answer["exact"], spent)
 
 
 def warm(run_id: str) -> None:
@@ -77,7 +162,8 @@ def preview(asked: dict[str, Any], timeout: float = 30.0) -> dict[str, Any]:
         TransferError: the data set or the settings cannot be used.
         ServiceError: the prediction process cannot be started, or does not answer in time.
     """
-    return _ask(_home(), {"preview": asked}, b"", timeout)
+    body = json.dumps(asked).encode()
+    return _ask(_home(), _Question("POST", "/preview", body, "application/json"), timeout)
 
 
 def wake() -> None:
@@ -105,29 +191,32 @@ def _home() -> Path:
 def _warm(home: Path, run_id: str) -> None:
     try:
         with suppress(TransferError):  # told to whoever asks about a picture
-            _ask(home, {"run": run_id} if run_id else {}, b"", 120.0)
+            _ask(home, _Question("GET", _path(run_id) if run_id else "/health"), 120.0)
     finally:
         with _guard:
             _warming.discard((home, run_id))
 
 
-def _ask(home: Path, question: dict[str, Any], picture: bytes, timeout: float) -> dict[str, Any]:
+def _path(run_id: str) -> str:
+    return f"/models/{quote(run_id, safe='', errors='replace')}"
+
+
+def _ask(home: Path, question: _Question, timeout: float) -> dict[str, Any]:
     deadline = time.monotonic() + timeout
     deaths = 0
     while deaths < 2:
         with _connected(home, deadline, timeout) as connection:
             try:
-                answer = _exchange(connection, question, picture, deadline)
+                answer = _exchange(connection, question, deadline)
             except TimeoutError:
                 raise _too_slow(home, timeout) from None
         if answer is None:
             deaths += 1
-        elif "error" in answer:
-            raise _error(answer)
-        elif not answer.get("leaving"):
+        elif "error" not in answer:
             return answer
-        else:
-            time.sleep(_POLL)
+        elif not answer.get("leaving"):
+            raise _error(answer)
+        time.sleep(_POLL)
     raise ServiceError(
         "The prediction process ended twice while it worked on this picture. Nothing was lost."
         f" Try a smaller picture; if it happens again, look into '{_log_path(home)}'."
@@ -148,29 +237,19 @@ def _too_slow(home: Path, timeout: float) -> ServiceError:
     )
 
 
-def _exchange(
-    connection: socket.socket, question: dict[str, Any], picture: bytes, deadline: float
-) -> dict[str, Any] | None:
+def _exchange(opened: socket.socket, question: _Question, deadline: float) -> dict[str, Any] | None:
     """Return the answer to one question; None where the process died over it."""
-    header = json.dumps(question).encode()
+    connection = _Connection(opened)
+    headers = {"Content-Type": question.kind, "Connection": "close"}
     try:
-        with suppress(BrokenPipeError):  # it may refuse a picture before it has it all
-            connection.settimeout(_left(deadline))
-            connection.sendall(struct.pack(">I", len(header)) + header + picture)
-        (size,) = struct.unpack(">I", _exactly(4, connection, deadline))
-        return json.loads(_exactly(size, connection, deadline))
-    except (ConnectionError, EOFError):
+        with suppress(ConnectionError):  # it may refuse a picture before it has it all
+            opened.settimeout(_left(deadline))
+            connection.request(question.method, question.path, question.body, headers)
+        opened.settimeout(_left(deadline))
+        with connection.getresponse() as response:
+            return json.loads(response.read())
+    except (ConnectionError, HTTPException, ValueError):
         return None
-
-
-def _exactly(size: int, connection: socket.socket, deadline: float) -> bytes:
-    data = b""
-    while len(data) < size:
-        connection.settimeout(_left(deadline))
-        if not (part := connection.recv(size - len(data))):
-            raise EOFError
-        data += part
-    return data
 
 
 def _left(deadline: float) -> float:
@@ -233,7 +312,7 @@ def _start(home: Path, lock: BinaryIO) -> None:
     mode = "wb" if path.is_file() and path.stat().st_size > _MOST_LOG_BYTES else "ab"
     with path.open(mode) as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "transfer", "serve"],
+            [sys.executable, "-m", "transfer", "serve", "--store"],
             stdin=lock,
             stdout=log,
             stderr=subprocess.STDOUT,
