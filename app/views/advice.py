@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import advising, counsel, datasets, evidence, frame, networks, state, ways, words, workshop
 from app.advising import Standing, Subject
-from app.components import decision, network_cards, rehearsal
+from app.components import decision, network_cards, rehearsal, search_offer
 from app.components.expert_drawer import expert_drawer, guessed
 from app.components.measuring import measuring
 from app.components.more_settings import TIME_LIMITS, Settings, image_size, more_settings
@@ -104,18 +104,17 @@ def _advise(digest: str, index: ImageIndex) -> None:
         choices, wrong = expert_drawer(index, tuned, settings.image_size, advice, (mirror, turn))
         config = replace(config, **choices.settings)
         flips = choices.flips((mirror, turn), guessed(advice))
+        named = replace(config, strategy=tuned, horizontal_flip=flips[0], quarter_turns=flips[1])
         with before:
-            _rehearse(replace(config, strategy=tuned), flips)
+            frame.heading("Will it work?", rehearsal.WHY)
+            rehearsal.rehearsal(named)
+        frame.heading("Are there better settings?", search_offer.WHY)
+        search_offer.search_offer(named)
         if wrong and (start or check):
             frame.error(" ".join(wrong))
             return
     if start or check:
         _start(config, settings, check)
-
-
-def _rehearse(config: RunConfig, flips: tuple[bool, bool]) -> None:
-    frame.heading("Will it work?", rehearsal.WHY)
-    rehearsal.rehearsal(replace(config, horizontal_flip=flips[0], quarter_turns=flips[1]))
 
 
 def _start(config: RunConfig, settings: Settings, check: bool) -> None:

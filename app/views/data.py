@@ -11,6 +11,7 @@ from app import checking, datasets, frame, gallery, health, jobs, state, uploads
 from app.components import administration
 from app.components.camera import camera
 from app.components.uploader import uploader
+from app.importing import name_class, unlabelled
 from transfer.dataset import versions
 from transfer.dataset.index import ImageIndex
 from transfer.errors import TransferError
@@ -90,7 +91,7 @@ def _follow(upload_id: str) -> None:
         st.query_params.from_dict({"data": upload.digest})
         st.rerun()
     job = jobs.latest("import", upload_id)
-    if _problem(upload, job):
+    if unlabelled(upload) or _problem(upload, job):
         st.rerun()
     share = upload.done / upload.total if upload.total else None
     if job and job.state == "queued":
@@ -110,9 +111,29 @@ def _follow(upload_id: str) -> None:
 
 def _problem(upload: uploads.Upload, job: jobs.Job | None) -> str | None:
     """Return why an upload was not taken in, if it has failed, or the job that reads it."""
-    if upload.state != "failed" and not (job and job.state == "failed"):
+    failed = upload.state == "failed" or (job is not None and job.state == "failed")
+    if upload.state == "unlabelled" or not failed:
         return None
     return upload.error or (job and job.error) or "The reason is not known."
+
+
+def _ask_class(upload: uploads.Upload) -> None:
+    """Ask for the class of pictures that lie in no folder; what was sent is still there."""
+    frame.title(
+        "Which class are these?",
+        f"{upload.name} has pictures in no folder, so nothing says what they show. Nothing was"
+        " lost: they wait here for two days.",
+    )
+    typed = st.text_input("The class that all of these pictures show", key="label", max_chars=80)
+    if frame.primary("Use this class", key="name_class"):
+        if typed.strip():
+            name_class(upload.id, typed)
+            st.rerun()
+        frame.error("The class has no name yet. Type what the pictures show, for example 'cat'.")
+    st.caption(
+        "Are there several classes in it? Then put the pictures of each into a folder of its own,"
+        " named like the class, and send that instead."
+    )
 
 
 def _outcome(upload: uploads.Upload) -> str | None:
@@ -137,22 +158,26 @@ def _reading(upload_id: str) -> None:
         frame.error(problem)
         _upload("again")
         return
-    if problem := _problem(upload, jobs.latest("import", upload_id)):
+    problem = _problem(upload, jobs.latest("import", upload_id))
+    if unlabelled(upload):
+        _ask_class(upload)
+    elif problem:
         frame.title(
             "These pictures could not be taken in.", f"{upload.name}. Nothing else was lost."
         )
         frame.error(problem)
-        if upload.into:
-            _back(upload.into)
-        _upload("again", upload.into)
-        if not upload.into:
-            _list()
+    else:
+        frame.title(
+            f"Reading {upload.name}",
+            "Each file is checked and turned upright. You can close this page: it goes on.",
+        )
+        _follow(upload_id)
         return
-    frame.title(
-        f"Reading {upload.name}",
-        "Each file is checked and turned upright. You can close this page: the reading goes on.",
-    )
-    _follow(upload_id)
+    if upload.into:
+        _back(upload.into)
+    _upload("again", upload.into)
+    if not upload.into:
+        _list()
 
 
 def _back(digest: str) -> None:

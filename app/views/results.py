@@ -1,7 +1,6 @@
 """Page 4: how good the classifier is, where it fails, and what would help most."""
 
 import html
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -9,19 +8,23 @@ import streamlit as st
 from streamlit.components.v2 import component
 
 from app import (
+    certainty,
     datasets,
     figures,
     four_ways,
     frame,
     gallery,
     honest,
+    looking,
     matrix,
+    several_looks,
     state,
+    taking,
     verdicts,
     words,
     workshop,
 )
-from app.components import honesty, readings
+from app.components import ensemble, honesty, readings, tables
 from app.figures import Answer, Figures
 from app.matrix import Cell
 from transfer.runs import Run
@@ -48,17 +51,22 @@ def page() -> None:
     )
     _hero(found, result)
     honesty.bursts(result)
+    ensemble.shown(result)
     _warnings(result["warnings"])
     if found.gone:
         st.info(found.gone, icon=":material/hide_image:")
     _confusion(run, found)
     _next_steps(found)
+    ensemble.improve(run)
     _ways(result)
     if found.answers:
         _mistakes(run, found)
     _classes(run, found)
+    certainty.cards(run)
+    several_looks.card(run)
     _origin(run, result, found.digest)
-    _figures(run, found)
+    tables.offer(run, found)
+    taking.offer(run)
 
 
 def _nothing_yet(run: Run | None) -> None:
@@ -206,7 +214,8 @@ def _opened(run: Run, found: Figures) -> None:
     st.html(f'<p class="class-name">{html.escape(matrix.in_words(found, one))}</p>')
     counter = f"opened:{run.folder.name}:{one}"
     shown = answers[: _shown(counter, len(answers))]
-    entries = (gallery.Entry(a.sha256, alt=a.name, caption=_sure(a)) for a in shown)
+    over = looking.switch(run, "opened", found.digest, shown)
+    entries = (gallery.Entry(a.sha256, a.name, _sure(a), over(a.sha256)) for a in shown)
     st.html(gallery.grid(found.digest, entries, kind="opened"))
     _show_more(counter, len(answers))
 
@@ -285,10 +294,9 @@ def _mistakes(run: Run, found: Figures) -> None:
         st.html(f'<div class="card"><p>{html.escape(verdicts.no_mistakes(found))}</p></div>')
         return
     key = f"mistakes:{run.folder.name}"
-    entries = (
-        gallery.Entry(a.sha256, alt=a.name, caption=_mistake(found, a))
-        for a in wrong[: _shown(key, len(wrong))]
-    )
+    there = wrong[: _shown(key, len(wrong))]
+    over = looking.switch(run, "mistakes", found.digest, there)
+    entries = (gallery.Entry(a.sha256, a.name, _mistake(found, a), over(a.sha256)) for a in there)
     with st.container(key="mistakes"):
         st.html(gallery.grid(found.digest, entries, kind="large"))
     _show_more(key, len(wrong))
@@ -358,37 +366,6 @@ def _origin(run: Run, result: dict[str, Any], digest: str) -> None:
     said = [verdicts.choice(result), verdicts.origin(result), pictures]
     st.markdown("\n\n".join(filter(None, said)))
     readings.shortly(run, result)
-
-
-@st.fragment
-def _figures(run: Run, found: Figures) -> None:
-    """Offer the tables behind the pictures; they are made when somebody looks."""
-    folded = st.expander("Show the figures", on_change="rerun", key=f"figures_{run.folder.name}")
-    if not folded.open:
-        return
-    with folded:
-        st.markdown("**Class by class**, shares from 0 to 1 with their 95 % Wilson intervals")
-        st.dataframe(pd.DataFrame(figures.per_class(found)), hide_index=True)
-        st.markdown("**Confusion matrix**: a row for each label, a column for each answer")
-        names = list(found.classes)
-        st.dataframe(pd.DataFrame(found.confusion, index=names, columns=names))
-        with st.container(horizontal=True):
-            _download("Classes", run, "classes", lambda: figures.per_class_csv(found))
-            _download("Confusion matrix", run, "confusion", lambda: figures.confusion_csv(found))
-            if found.answers:
-                _download("Every answer", run, "answers", lambda: figures.answers_csv(found))
-
-
-def _download(label: str, run: Run, what: str, make: Callable[[], bytes]) -> None:
-    st.download_button(
-        f"{label} (CSV)",
-        make,
-        file_name=f"{run.folder.name}-{what}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-        key=f"csv_{what}",
-    )
 
 
 page()

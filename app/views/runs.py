@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import (
     bundles,
+    differing,
     frame,
     jobs,
     overview,
@@ -69,6 +70,7 @@ def page() -> None:
     if len(finished) > 1:
         head = st.container()
         certainty = side_by_side(finished, _date)
+        differing.of_chosen("compare One run", "compare Another run")
         with head:
             frame.heading("Compare two", f"{WHY}\n\n{certainty}")
     _bring_in()

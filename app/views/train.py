@@ -1,5 +1,6 @@
 """Page 3: watch the learning, stop it, and know that the page can be closed."""
 
+import time
 from typing import Any
 
 import streamlit as st
@@ -12,6 +13,9 @@ from transfer import catalog
 from transfer.runs import Run
 
 _EVERY = 2.0  # seconds between two looks at the run
+# At least so many pass between two drawings of the curves: with epochs of a second, ten watchers
+# would have the server draw all the time.
+_REDRAWN = 8.0
 _MORE_EPOCHS = 10
 _PAUSE = "The next training gets its turn; this one keeps its place, and goes on when you say so."
 _ABOUT_READINGS = """
@@ -36,7 +40,7 @@ def page() -> None:
     standing = workshop.standing(run)
     if standing.alive:
         events, _ = run.events_since()
-        _live(run.folder.name, _mark(run, standing))
+        _live(run.folder.name, _mark(run, standing), time.monotonic())
         if standing.word != "waiting":
             curves.draw(run, events)
             _read(run, events, alive=not run.finished)
@@ -46,15 +50,18 @@ def page() -> None:
 
 
 @st.fragment(run_every=_EVERY)
-def _live(run_id: str, drawn: object) -> None:
+def _live(run_id: str, drawn: tuple[object, object], when: float) -> None:
     """Show where the run stands, every two seconds.
 
     What is below, and in the bar above, is drawn anew only where there is something new: that keeps
-    the curves still, and ten watchers cheap. `drawn` is the `_mark` of what stands there.
+    the curves still, and ten watchers cheap. `drawn` is the `_mark` of what stands there, and
+    `when` it was drawn.
     """
     run = workshop.run(run_id)
     standing = workshop.standing(run)
-    if _mark(run, standing) != drawn:
+    (state_now, curves_now), (state_drawn, curves_drawn) = _mark(run, standing), drawn
+    due = time.monotonic() - when >= _REDRAWN
+    if state_now != state_drawn or (due and curves_now != curves_drawn):
         frame.follow("results")
         st.rerun()
     status = run.status_now()
@@ -73,10 +80,10 @@ def _live(run_id: str, drawn: object) -> None:
     st.html(phases.band(run, events, phase))
 
 
-def _mark(run: Run, standing: Standing) -> object:
-    """Return what is another when the page has to be drawn anew."""
-    stops = run.stop_requested()
-    return standing.word, run.finished, stops, run.events_since()[1], readings.mark(run)
+def _mark(run: Run, standing: Standing) -> tuple[object, object]:
+    """Return what is another when the page has to be drawn anew: at once, and when it is due."""
+    curves_now = run.events_bytes(), readings.mark(run)
+    return (standing.word, run.finished, run.stop_requested()), curves_now
 
 
 def _read(run: Run, events: list[Row], alive: bool) -> None:
@@ -105,6 +112,8 @@ def _waiting(run: Run, standing: Standing) -> None:
     before = "the one before it has ended"
     if "advise" in at_work and "train" not in at_work:
         before = "the measuring for an advice has ended, in a minute or so"
+    elif "search" in at_work:
+        before = "the search for settings that is at work has ended, or was stopped on its page"
     if standing.error:
         title, then = "It waits for room on the disk.", "It goes on by itself when there is some."
     elif not at_work and place <= 1:
@@ -117,12 +126,9 @@ def _waiting(run: Run, standing: Standing) -> None:
         frame.error(standing.error)
     frame.progress(None, f"Queued: {run.about()['name']}")
     with st.container(horizontal=True):
-        if st.button("Pause", key="pause", help=_PAUSE):
-            workshop.pause(run)
-            st.rerun()
-        if st.button("Take it out of the queue", key="leave"):
-            workshop.stop(run)
-            st.rerun()
+        # Called before the page is drawn: a press counts though it may be drawn anew just then.
+        st.button("Pause", key="pause", help=_PAUSE, on_click=workshop.pause, args=(run,))
+        st.button("Take it out of the queue", key="leave", on_click=workshop.stop, args=(run,))
 
 
 def _headline(run: Run, standing: Standing, status: Row) -> None:

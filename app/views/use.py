@@ -5,7 +5,8 @@ import html
 import streamlit as st
 from PIL import Image
 
-from app import frame, predictor, state, storage, verdicts, words, workshop
+from app import frame, looking, predictor, state, storage, verdicts, words, workshop
+from app.components import asking, exports, many_pictures, unsure
 from app.predictor import Answer
 from app.routes import downloads
 from transfer.dataset.decode import UnreadableError, decode, read
@@ -37,14 +38,15 @@ def page() -> None:
         _try(run)
     with right:
         _take(run)
+    frame.heading("Look at many pictures", many_pictures.WHY)
+    many_pictures.many_pictures(run)
 
 
 def _try(run: Run) -> None:
     frame.heading(
         "Try a picture",
-        "The classifier gives each class a share; together they are 100 %. It always chooses among"
-        " its own classes: shown something else entirely, it still names one of them. The picture"
-        " is not kept.",
+        f"The classifier gives each class a share; together they are 100 %. {unsure.ABOUT} The"
+        " picture is not kept.",
     )
     way = st.segmented_control(
         "Where the picture comes from",
@@ -75,7 +77,9 @@ def _try(run: Run) -> None:
         return
     if way != "The camera":
         st.image(_upright(data), width=_WIDTH)
+    unsure.told(answer)
     _bars(answer)
+    looking.tried(run, data, _upright(data), answer)
 
 
 def _by_name(problem: TransferError, name: str, data: bytes) -> TransferError:
@@ -103,8 +107,7 @@ def _bars(answer: Answer) -> None:
     rows = "".join(_bar(name, p) for p, name in order[:_SHOWN])
     st.html(
         f'<p class="figure" data-answer="{label}">{label}</p>'
-        f'<p class="quiet small">It can only name its {words.many(len(order), "class", "classes")},'
-        " even for a picture of something else.</p>"
+        f'<p class="quiet small">{unsure.limits(answer)}</p>'
         f'<div role="img" aria-label="{label}: {share}">{rows}</div>'
     )
     with st.expander("Show the figures"):
@@ -153,6 +156,9 @@ def _take(run: Run) -> None:
         st.code("python example.py photo.jpg", language="sh")
         st.markdown("This is `example.py`, which lies in the zip:")
         st.code((run.export_folder / "example.py").read_text(encoding="utf-8"), language="python")
+    exports.further_formats(run)
+    with st.expander("Ask it over HTTP"):
+        asking.over_http()
 
 
 @st.fragment(run_every=2.0)

@@ -1,0 +1,72 @@
+"""Learn what is familiar to a run's model, and keep how well it refuses what is not."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from transfer import backbones, batches, outputs, refusal, runtimes
+from transfer.dataset.index import ImageIndex
+from transfer.dataset.split import Split
+from transfer.judging import Candidate
+from transfer.refusal import Familiar
+from transfer.runs import Run
+
+NAME = "refusal"  # of the files in the run folder
+_BATCH = 32
+
+OnStep = Callable[[int, int], None]  # pictures done, pictures in all
+
+
+def pictures(parts: Split) -> int:
+    """Return how many pictures are looked at for it."""
+    return min(len(parts.train), refusal.MOST_PICTURES) + len(parts.val)
+
+
+def learn(
+    run: Run, chosen: Candidate, index: ImageIndex, parts: Split, on_step: OnStep
+) -> Familiar | None:
+    """Fit the score on training pictures, its limit on validation pictures, and keep both.
+
+    None where there are too few pictures, or the model has no head of its own.
+    """
+    config = run.config()
+    train = refusal.sample(index.class_numbers(), parts.train, config.seed)
+    read = chosen.trained.vectors or _computed(chosen.shipped, config.image_size, index, on_step)
+    if read is None:
+        return None
+    judging = read(parts.val)
+    found = refusal.fit(read(train), judging)
+    if found is None:
+        return None
+    run.save_arrays(NAME, **found.arrays())
+    strange = found.scores(judging)
+    told = {
+        "keeps": refusal.KEEPS,
+        "pictures": len(train),
+        "validation": {"pictures": len(strange), "refused": int((strange > 1).sum())},
+    }
+    run.write(NAME, told)
+    return found
+
+
+def _computed(
+    model: keras.Model, image_size: int, index: ImageIndex, on_step: OnStep
+) -> Callable[[tuple[int, ...]], np.ndarray] | None:
+    """Return what lets the model itself tell what its head reads of pictures; None: it has none."""
+    vectors = outputs.vectors(model)
+    if vectors is None:
+        return None
+    side = backbones.side(backbones.after_resizing(model)) or image_size
+    extractor = runtimes.small_batches(vectors, (side, side, 3))
+
+    def read(positions: tuple[int, ...]) -> np.ndarray:
+        paths = [index.path(index.pictures[i]) for i in positions]
+        data = batches.pictures(paths, side, _BATCH).as_numpy_iterator()
+        found: list[np.ndarray] = []
+        for (rows,) in extractor.stream(data):
+            found.append(rows)
+            on_step(sum(map(len, found)), len(positions))
+        return np.concatenate(found)
+
+    return read
