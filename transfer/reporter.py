@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from transfer.errors import PausedError, StoppedError
@@ -13,7 +14,8 @@ from transfer.training import Progress
 OnStep = Callable[[str, float, float, str], None]  # phase, done, total, words
 
 _STATUS_EVERY = 0.5  # seconds
-# What a phase takes however few pictures there are: graphs are built, a fresh process is started.
+# What a phase takes however few pictures there are, with nothing else at work: graphs are built,
+# a fresh process is started.
 _FIXED_SECONDS = {
     "advice": 10.0,
     "check": 5.0,
@@ -21,8 +23,11 @@ _FIXED_SECONDS = {
     "fine_tuning": 15.0,
     "validation": 5.0,
     "test": 2.0,
+    "familiar": 2.0,
     "export": 20.0,
 }
+_TURNS = Path("/proc/self/schedstat")
+_SLOWEST = 30.0
 _EPOCHS = 20  # of a fine-tuning, where nothing else is known
 _TRAINING_COST = 3.0  # of a picture, in forward passes: an upper bound (forward and backward)
 
@@ -35,9 +40,11 @@ _WORDS = {
     "head": "Fitting the linear classifier",
     "validation": "Checking on the validation pictures",
     "test": "Measuring on the test pictures",
+    "familiar": "Learning which pictures are none of these",
     "export": "Checking the exported model",
 }
-_ORDER = ("features", "advice", "check", "head", "fine_tuning", "validation", "test", "export")
+_ORDER = ("features", "advice", "check", "head", "fine_tuning", "validation", "test",
+          "familiar", "export")  # fmt: skip
 
 
 class Reporter:
@@ -154,7 +161,7 @@ class Reporter:
             later = [name for name in self._pictures if self._is_ahead(name, phase)]
             pictures = sum(self._pictures[name] for name in later) * self._seconds_per_picture
             fixed = sum(_FIXED_SECONDS.get(name, 0.0) for name in later)
-            self._ends_at = now + left + pictures + fixed + self._later
+            self._ends_at = now + left + pictures + fixed * slowdown() + self._later
         if self._ends_at is None:
             return None
         latest = min(self._ends_at, self.deadline + _FIXED_SECONDS["export"])
@@ -165,3 +172,17 @@ class Reporter:
         if name == "fine_tuning" and name not in self._begun:
             return True
         return _ORDER.index(name) > _ORDER.index(phase)
+
+
+def slowdown(turns: Path = _TURNS) -> float:
+    """Return how many times as long as alone this process takes, since others are at work too.
+
+    That is by how long its main thread ran and how long it was ready and waited for its turn, as
+    the kernel counts them (proc(5), schedstat); 1 where it does not say. Waiting for a disk or a
+    GPU does not count.
+    """
+    try:
+        ran, waited = map(int, turns.read_text().split()[:2])
+    except (OSError, ValueError):
+        return 1.0
+    return min(1.0 + waited / ran, _SLOWEST) if ran > 0 else 1.0

@@ -32,6 +32,7 @@ class Clock:
 def clock(monkeypatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(reporter, "time", clock)
+    monkeypatch.setattr(reporter, "slowdown", lambda: 1.0)
     return clock
 
 
@@ -213,3 +214,22 @@ def test_each_strength_is_an_event(run, clock):
     (event,) = [one for one in run.events_since()[0] if one["event"] == "search"]
     assert event["strength"] == 3.0
     assert event["val_accuracy"] == 0.8
+
+
+def test_what_is_fixed_takes_longer_where_others_are_at_work(run, clock, monkeypatch):
+    monkeypatch.setattr(reporter, "slowdown", lambda: 4.0)
+    work = Reporter(run)
+    work.plan(PLAN)
+    work.expect(0, 1)
+    _half_looked_at(work, clock)
+    assert _left(run) == pytest.approx(10 + 0.2 * 80 + 4 * (3 + 5 + 2 + 20))
+
+
+@pytest.mark.parametrize(
+    ("told", "times"),
+    [("1000 3000 7", 4.0), ("1000 0 7", 1.0), ("1 999 1", 30.0), ("0 0 0", 1.0), ("", 1.0)],
+)
+def test_the_kernel_says_how_long_a_process_waits_for_its_turn(tmp_path, told, times):
+    (tmp_path / "schedstat").write_text(told)
+    assert reporter.slowdown(tmp_path / "schedstat") == pytest.approx(times)
+    assert reporter.slowdown(tmp_path / "missing") == 1.0
