@@ -97,6 +97,8 @@ class Wish:
         epochs: of each trial.
         budget: working seconds for the whole search; None: no limit.
         widen: settings whose ranges are to be widened where the best trial lies at an edge.
+        at_once: widen although trials are missing, which are then not made. Without it the same
+            words, said again, go on with what is missing.
     """
 
     space: Space | None = None
@@ -104,6 +106,7 @@ class Wish:
     epochs: int | None = None
     budget: float | None = None
     widen: tuple[str, ...] = ()
+    at_once: bool = False
 
 
 def begun(wish: Wish) -> Plan:
@@ -149,6 +152,14 @@ def widened(known: Plan, space: Space, wish: Wish) -> Plan:
     return dataclasses.replace(known, waves=(*known.waves, more), budget=wish.budget)
 
 
+def cut(known: Plan, made: int) -> Plan:
+    """Return the plan without the trials after the first so many, at least those of the waves."""
+    before = known.trials - known.waves[-1].trials
+    last, kept = known.waves[-1], max(1, made - before)
+    last = dataclasses.replace(last, trials=kept, coarse=min(last.coarse, kept))
+    return dataclasses.replace(known, waves=(*known.waves[:-1], last))
+
+
 def prepare(run: Run, config: RunConfig, wish: Wish) -> Plan:
     """Begin a search in a folder, or go on with the one that is there; return its plan.
 
@@ -180,12 +191,13 @@ def _settled(run: Run, wish: Wish) -> Plan:
     known, found = Plan.from_json(kept), run.read(RESULT) or {}
     # Where trials are still missing, the same words mean to go on: the range is widened already.
     whole = found.get("ended") == "trials" and found["planned"] == known.trials
-    if not (wish.widen and whole):
+    if not (wish.widen and (whole or (wish.at_once and found.get("trials")))):
         return continued(known, wish)
     sides = {edge["setting"]: edge["at"] for edge in found["edges"]}
     wanted = [(name, sides[name]) for name in wish.widen if name in sides]
     if not wanted:
         return continued(known, Wish(budget=wish.budget))
+    known = known if whole else cut(known, len(found["trials"]))
     return widened(known, known.space.widened(wanted), wish)
 
 
