@@ -24,8 +24,11 @@ run: setup
 stop: setup
 	$(BIN)/python -m app stop
 
+# As many processes as TESTERS share the tests: see tests/conftest.py.
+TESTERS ?= 2
 test: setup-dev browser
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not alone" -n $(TESTERS) --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "alone and not slow" tests/browser
 
 # The tests in a browser need one. Where it cannot be had, they skip and say so.
 browser:
@@ -52,6 +55,7 @@ bench-table: setup-dev
 bench-speed: setup-dev
 	$(BIN)/python -m benchmarks.runtimes
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.pipeline
 
 bench-scaling: setup-dev

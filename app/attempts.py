@@ -21,13 +21,17 @@ KILLED = 10  # the same, where somebody killed it and it was not the kernel, for
 UNSAID = 2  # the exit status with an error; where the error is not there, it could not be written
 _COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 _TAIL = 1 << 14  # bytes of a log
-_FOLDERS = {"train": "runs", "advise": "advice", "check": "health"}
+_FOLDERS = {"train": "runs", "advise": "advice", "check": "health", "search": "searches"}
 _WORK = {
     "train": "The training",
     "import": "Taking in the pictures",
     "advise": "The measuring",
     "check": "The check of the pictures",
     "rehearse": "The check of the training",
+    "search": "The search for settings",
+    "export": "Writing the model",
+    "score": "Looking at the pictures",
+    "views": "The measuring of several views",
 }
 
 

@@ -32,6 +32,7 @@ from transfer.dataset import archive, importer, names, versions
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.intake import Limits
 from transfer.errors import DataError
+from transfer.exporting import formats
 from transfer.runs import Run
 
 FORMAT = 3  # 1: before there was an advice; 2: before data sets had versions
@@ -39,6 +40,7 @@ TRUST = (
     "A model is a program, not only figures. A run that comes in is looked through, but no look is"
     " a proof. Only bring in what comes from somebody you trust."
 )
+_MODELS = {"model": formats.DEFAULT, **{f"model-{name}": name for name in formats.NAMES}}
 _MARK, _FACTS = "transfer-run.txt", "bundle.json"
 _NOTE = f"""This is a run of the transfer workbench: a model, its result and its pictures.
 Bring it in on the page "Runs" of the app, as it is: do not unpack it.
@@ -48,6 +50,7 @@ Bring it in on the page "Runs" of the app, as it is: do not unpack it.
 _RUN_FILES = (
     "config.json", "about.json", "split.json", "history.json", "result.json", "versions.json",
     "probe.json", "advice.json", "answers.npz", "model.keras", "events.jsonl",
+    "calibration.json", "silence.json", "refusal.json", "refusal.npz",
 )  # fmt: skip
 _NEEDED = {f"run/{name}" for name in ("config.json", "split.json", "result.json", "model.keras")}
 _IDENTITY = ("config.json", "split.json", "answers.npz", "model.keras")  # equal: the same run
@@ -62,15 +65,17 @@ def packed(kind: str, run_id: str) -> Path:
     """Return a file to take away, made at the first request and whenever the run has changed.
 
     Args:
-        kind: "model" for the checked SavedModel as a zip, "run" for the whole run.
+        kind: "model" for the checked SavedModel as a zip, "model-NAME" for another format, "run"
+            for the whole run.
         run_id: the run.
 
     Raises:
         BundleError: there is no such run, it is not finished, or it lacks what is asked for.
     """
     run = _finished(run_id)
-    if kind == "model":
-        return packing.up_to_date(packing.model_file(run_id), _model_entries(run))
+    if kind in _MODELS:
+        name = _MODELS[kind]
+        return packing.up_to_date(packing.model_file(run_id, name), _model_entries(run, name))
     if kind == "run":
 
         def write(zipped: zipfile.ZipFile, entries: Entries) -> None:
@@ -154,14 +159,15 @@ def _finished(run_id: str) -> Run:
     return workshop.run(run_id)
 
 
-def _model_entries(run: Run) -> Entries:
-    inside = sorted(path for path in run.export_folder.rglob("*") if path.is_file())
-    if not inside or run.read("export") is None:
+def _model_entries(run: Run, name: str) -> Entries:
+    place = run.export_place(name)
+    inside = sorted(path for path in place.rglob("*") if path.is_file())
+    if not inside or "checked" not in (run.read(formats.outcome(name)) or {}):
         raise BundleError(
             "The model of this run is not ready to be taken away: it is written and checked after"
             " the training. Open the run to see how far it is."
         )
-    return {f"savedmodel/{path.relative_to(run.export_folder)}": path for path in inside}
+    return {f"{name}/{path.relative_to(place)}": path for path in inside}
 
 
 def _whole(run: Run) -> Entries:

@@ -3,6 +3,7 @@
 import html
 from typing import Any
 
+import pyarrow as pa
 import streamlit as st
 
 from app import charts, frame, phases, ways, words
@@ -89,7 +90,10 @@ def _charts(rows: list[Row], axis: charts.Axis) -> None:
             if not spec["data"]["values"]:  # a training that diverged at once
                 continue
             told = charts.in_words(rows, quantity)
-            st.vega_lite_chart(spec, alt=told, key=f"chart_{quantity}")
+            # As a table: of a list Streamlit would make a data frame first, for each watcher.
+            values = pa.Table.from_pylist(spec["data"]["values"])
+            own = {name: part for name, part in spec.items() if name != "data"}
+            st.vega_lite_chart(values, own, alt=told, key=f"chart_{quantity}")
 
 
 def _search(steps: list[Row]) -> None:

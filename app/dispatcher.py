@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from app import attempts, jobs, processes
+from app import attempts, jobs, processes, scores
 from app.attempts import Before
 from app.jobs import Job
 from transfer import shortage, store
@@ -45,6 +45,20 @@ COMMANDS: Commands = {
         *(sys.executable, "-m", "transfer", "rehearse"),
         *(str((store.home() / "rehearsals" / target).absolute()), "--json"),
     ],
+    "search": lambda target: [
+        *(sys.executable, "-m", "transfer", "seek"),
+        *(str((store.home() / "searches" / target).absolute()), "--json"),
+    ],
+    "export": lambda target: [
+        *(sys.executable, "-m", "transfer", "deliver"),
+        str((store.home() / "runs" / target.rpartition(".")[0]).absolute()),
+        *("--format", target.rpartition(".")[2], "--json"),
+    ],
+    "score": scores.command,
+    "views": lambda target: [
+        *(sys.executable, "-m", "transfer", "views"),
+        *(str((store.home() / "runs" / target).absolute()), "--json"),
+    ],
 }
 INTERVAL = 0.3  # seconds between two looks at the queue
 IDLE = 15.0  # seconds without a web server after which an idle dispatcher leaves
@@ -55,8 +69,12 @@ _TAIL = 1 << 20  # bytes; the last line of a job's output is far shorter
 # every limit is one that can be asked for.
 _FREED, _AGAIN = 2**20, 600.0
 # Kinds that share their slots; the first goes first. Somebody sits before the page and waits for an
-# advice or a check, which take a minute; whoever starts a training comes back later.
-_LANES: Sequence[Sequence[jobs.Kind]] = (("advise", "check", "rehearse", "train"), ("import",))
+# advice, a check or a file, which take a minute; whoever starts a training comes back later. A
+# search is many trainings, and nobody's result waits for it.
+_LANES: Sequence[Sequence[jobs.Kind]] = (
+    ("advise", "check", "rehearse", "export", "score", "views", "train", "search"),
+    ("import",),
+)
 
 
 class Dispatcher:

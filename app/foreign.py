@@ -8,7 +8,6 @@ one of them. All the same this is no proof that a model is harmless.
 """
 
 import hashlib
-import math
 import os
 import re
 import struct
@@ -21,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from app import datasets, lineage, measured, shapes, ways
+from app import datasets, joined, lineage, measured, shapes, silences, ways
 from app.shapes import EACH, SuspiciousError, expect, fits
 from transfer import store
 from transfer.config import RunConfig
@@ -51,13 +50,15 @@ _TRAINING = [  # of fine-tuning; the network inside keeps how it was trained
     ("optimizers.schedules", "CosineDecay"), ("losses", "CategoricalCrossentropy"),
     ("metrics", "CategoricalAccuracy"), ("metrics", "CategoricalCrossentropy"),
 ]  # fmt: skip
+_OPERATIONS = ("Add", "Flip", "Log", "Maximum", "Mean", "Multiply", "Reshape", "Round")
 _CLASSES = {
     ("keras", "DTypePolicy"),
     ("keras", "Sequential"),
     ("keras.src.models.functional", "Functional"),
     ("keras.src.applications.convnext", "LayerScale"),
     ("keras.src.applications.inception_resnet_v2", "CustomScaleLayer"),
-    *(("keras.src.ops.numpy", name) for name in ("Add", "Flip", "Multiply", "Round")),
+    *(("keras.src.ops.numpy", name) for name in _OPERATIONS),
+    ("keras.src.ops.nn", "Softmax"),
     *(("keras.layers", name) for name in _LAYERS),
     *(("keras.initializers", name) for name in _INITIALIZERS),
     *((f"keras.{part}", name) for part, name in _TRAINING),
@@ -168,6 +169,7 @@ def check_run(run: Run, index: ImageIndex) -> None:
             shapes.check(shapes.read(path), shape, path.name)
     _check_events(run.folder / "events.jsonl")
     _check_answers(run.folder / "answers.npz", pictures, result)
+    silences.check(run)
     check_model(run.model_path)
 
 
@@ -249,7 +251,7 @@ def _check_result(result: Any, config: RunConfig, pictures: int, classes: list[s
         shapes.check(result, {"test": _ACCURACY, "test_report": _REPORT}, "result.json")
         reports.append(result["test_report"])
         shares += [result["test"], result["test_report"]]
-    shares += _check_comparison(result)
+    shares += _check_comparison(result) + joined.check(result)
     expect(bool(classes) and result["classes"] == classes, "its classes are others")
     known = result["shipped"] in result["candidates"] and result["image_size"] == config.image_size
     known = known and result["backbone"] == config.backbone
@@ -305,8 +307,13 @@ def _check_answers(path: Path, pictures: int, result: dict[str, Any]) -> None:
         return
     test = result.get("test") or {"n": 0}
     judged = {"validation": result["validation"]["n"], "test": test["n"]}
+    sides: dict[str, shapes.Wanted] = {
+        "positions": (np.int64, (None,)),
+        "probabilities": (np.float32, (None, len(result["classes"]))),
+    }
+    known = {f"{part}_{what}": one for part in judged for what, one in sides.items()}
     try:
-        _check_arrays(path, len(result["classes"]))
+        shapes.check_arrays(path, known.get, "its answers")
         for part, number in judged.items():
             if found := Run(path.parent).answers(part):
                 positions, probabilities = found
@@ -317,24 +324,6 @@ def _check_answers(path: Path, pictures: int, result: dict[str, Any]) -> None:
         raise
     except Exception:  # zipfile and NumPy raise many kinds on damaged files
         raise SuspiciousError("its answers cannot be read") from None
-
-
-def _check_arrays(path: Path, classes: int) -> None:
-    """Check kind and size of the arrays by their heads, before NumPy takes memory for them."""
-    wanted = {"positions": (np.int64, ()), "probabilities": (np.float32, (classes,))}
-    with zipfile.ZipFile(path) as archive:
-        for entry in archive.infolist():
-            part, _, what = entry.filename.removesuffix(".npy").partition("_")
-            known = part in ("validation", "test") and what in wanted
-            expect(known, "its answers are to something else")
-            with archive.open(entry) as file:
-                expect(np.lib.format.read_magic(file) == (1, 0), "its answers are of a new kind")
-                shape, _, kind = np.lib.format.read_array_header_1_0(file)
-                start = file.tell()
-            whole = kind.itemsize * math.prod(shape) == entry.file_size - start
-            plain = entry.compress_type == zipfile.ZIP_STORED and not kind.hasobject
-            right = whole and plain and (kind, shape[1:]) == wanted[what]
-            expect(right, "its answers do not fit its classes")
 
 
 def _check_pictures(root: Path, pictures: dict[str, Picture], on_progress: OnProgress) -> None:

@@ -92,7 +92,7 @@ def sentence(found: list[Row]) -> str:
 
 def chart(found: list[Row], part: str) -> str:
     """Return the ways as a table with dots and whiskers on one scale."""
-    low, high = _scale([row.share for row in found if row.share])
+    low, high = scale([row.share for row in found if row.share])
     ticks = "".join(f"<span>{tick:.0f} %</span>" for tick in (low, (low + high) / 2, high))
     which = "never seen before" if part == "test" else "held back (validation)"
     body = "".join(_row(row, low, high) for row in found)
@@ -129,11 +129,12 @@ def _row(row: Row, low: float, high: float) -> str:
     return (
         f'<tr><th scope="row"><span class="class-name">{html.escape(cell.title)}</span>{tags}'
         f'<small class="quiet">{html.escape(cell.term)}</small></th>'
-        f'<td>{_whisker(row.share, low, high)}{note}</td><td class="number">{took}</td></tr>'
+        f'<td>{whisker(row.share, low, high)}{note}</td><td class="number">{took}</td></tr>'
     )
 
 
-def _whisker(share: Accuracy | None, low: float, high: float) -> str:
+def whisker(share: Accuracy | None, low: float, high: float) -> str:
+    """Return a share on a scale whose ends are in percent, with its interval in words."""
     if share is None:
         return '<span class="quiet">no result </span>'
     left, right, at = (
@@ -148,7 +149,7 @@ def _whisker(share: Accuracy | None, low: float, high: float) -> str:
     )
 
 
-def _scale(shares: list[Accuracy]) -> tuple[float, float]:
+def scale(shares: list[Accuracy]) -> tuple[float, float]:
     """Return the ends of the scale in percent, in steps of ten around all ranges."""
     low = min((share.low for share in shares), default=0.0)
     high = max((share.high for share in shares), default=1.0)

@@ -28,7 +28,7 @@ def show(page: str) -> None:
         "use": None if finished else "There is a model to use once a training has finished.",
     }
     done = {"data": bool(place.data), "advice": bool(run), "train": finished, "results": finished}
-    here = "data" if page in state.OF_THE_DATA else page
+    here = state.OF_A_STEP.get(page, page)
     with st.container(horizontal=True, key="bar", vertical_alignment="center", gap="small"):
         st.html(f'<span class="product">{PRODUCT}</span>', width="content")
         with st.container(horizontal=True, key="path", gap=None, width="content"):

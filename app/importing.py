@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app import bundles, datasets, uploads, workshop
+from app import bundles, datasets, jobs, uploads, workshop
 from app.uploads import Upload
-from transfer.dataset import layout, library, versions
+from transfer.dataset import layout, library, names, versions
 from transfer.dataset.index import ImageIndex
-from transfer.errors import DataError, TransferError
+from transfer.errors import DataError, TransferError, UnlabelledError
 
 _SECONDS_BETWEEN = 0.25  # notes of progress
 _DOUBLE_ENDINGS = (".tar.gz", ".tar.bz2", ".tar.xz")
@@ -45,14 +45,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def take_in(upload_id: str) -> Upload:
     """Make of an upload what it is for, and return the upload as it stands then: done or failed.
 
+    Or unlabelled, with its bytes kept, where nothing says the class of its pictures; `name_class`
+    lets it go on.
+
     Raises:
         UnknownUploadError: there is no such upload, or it was cancelled meanwhile.
     """
     upload = uploads.get(upload_id)
-    if upload.state not in ("done", "failed"):
+    if upload.state not in ("done", "failed", "unlabelled"):
         upload = uploads.save(_outcome(upload))
-    uploads.drop_bytes(upload)
+    if upload.state != "unlabelled":
+        uploads.drop_bytes(upload)
     return upload
+
+
+def unlabelled(upload: Upload) -> bool:
+    """Whether an upload waits for the class of its pictures, and nothing reads it any more."""
+    job = jobs.latest("import", upload.id)
+    return upload.state == "unlabelled" and not (job and job.state in ("queued", "running"))
+
+
+def name_class(upload_id: str, label: str) -> None:
+    """Say which class the pictures of an unlabelled upload are, and have it read again.
+
+    Raises:
+        UnknownUploadError: there is no such upload.
+    """
+    upload = uploads.get(upload_id)
+    if upload.state == "unlabelled":
+        label = names.clean_text(label).strip()
+        uploads.save(replace(upload, state="queued", label=label or None, error=None))
+        jobs.submit("import", upload_id)
 
 
 def title(name: str) -> str:
@@ -85,6 +108,8 @@ def _outcome(upload: Upload) -> Upload:
         return _way(upload)(_named(upload), progress)
     except uploads.UnknownUploadError:
         raise
+    except UnlabelledError as error:
+        return replace(progress.upload, state="unlabelled", error=str(error))
     except TransferError as error:
         return replace(progress.upload, state="failed", error=str(error))
     except Exception:

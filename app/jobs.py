@@ -26,7 +26,9 @@ from app import processes
 from transfer import store
 from transfer.errors import RunError
 
-Kind = Literal["train", "import", "advise", "check", "rehearse"]
+Kind = Literal[
+    "train", "import", "advise", "check", "rehearse", "export", "score", "views", "search"
+]
 State = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,8 +63,10 @@ class Job:
 
     Attributes:
         target: The id of the run ("train"), of the upload ("import") or of what is measured
-            ("advise", see `advising`), looked through ("check", see `checking`) or checked
-            before a training ("rehearse", see `starting`).
+            ("advise", see `advising`), looked through ("check", see `checking`), checked before a
+            training ("rehearse", see `starting`) or searched ("search", see `searches`); the id of
+            a run and a format ("export", see `exports`) or a name ("score", see `scores`), or of
+            the run whose gain by several views is measured ("views").
         ended: None also while a cancelled job's process has not gone yet.
         attempts: How often in a row its process crashed or was killed without getting on.
         error: Why it failed, or what it waits for.

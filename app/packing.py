@@ -45,9 +45,14 @@ def run_file(run_id: str) -> Path:
     return folder() / f"{run_id}{ENDING}"
 
 
-def model_file(run_id: str) -> Path:
-    """Return where the zip of a run's exported model is, if it was asked for."""
-    return workshop.run(run_id).folder / MODEL
+def model_file(run_id: str, name: str = "savedmodel") -> Path:
+    """Return where the zip of a run's exported model in a format is, if it was asked for."""
+    run = workshop.run(run_id)
+    return (
+        run.folder / MODEL
+        if name == "savedmodel"
+        else run.export_place(name).parent / f"{name}.zip"
+    )
 
 
 def up_to_date(target: Path, entries: Entries, write: Write | None = None) -> Path:

@@ -33,6 +33,7 @@ _NAMES = {
     "level": "Changes of the pictures",
     "horizontal_flip": "Mirrored pictures",
     "quarter_turns": "Turned pictures",
+    "test_time": "Looks at each picture",
 }
 _LONGEST = 80  # characters of a run's name
 
@@ -92,7 +93,17 @@ def offer(run: Run, strategy: str, remedy: Remedy) -> Offer | None:
             new = new.changed({"extends": None})
     except (SettingsError, TypeError):  # of another version
         return None
-    return Offer(new, _name(str(run.about()["name"]), old, new), tuple(_changes(old, new)))
+    return Offer(new, _name(str(run.about()["name"]), old, new), tuple(changes(old, new)))
+
+
+def changes(old: RunConfig, new: RunConfig) -> list[Change]:
+    """Return what new settings have otherwise, in words."""
+    mine, theirs = flat(old.to_json()), flat(new.to_json())
+    return [
+        Change(_what(key), _value(key, value), _value(key, theirs[key]))
+        for key, value in mine.items()
+        if value != theirs[key] and key != "extends"
+    ]
 
 
 def _name(name: str, old: RunConfig, new: RunConfig) -> str:
@@ -115,15 +126,6 @@ def _named(old: RunConfig, new: RunConfig) -> str:
     if new.epochs != old.epochs:
         return "for longer"
     return "with other settings"
-
-
-def _changes(old: RunConfig, new: RunConfig) -> list[Change]:
-    mine, theirs = flat(old.to_json()), flat(new.to_json())
-    return [
-        Change(_what(key), _value(key, value), _value(key, theirs[key]))
-        for key, value in mine.items()
-        if value != theirs[key] and key != "extends"
-    ]
 
 
 def _what(key: str) -> str:

@@ -8,6 +8,7 @@ import importlib
 import logging
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -18,13 +19,14 @@ import uvicorn
 from streamlit import net_util
 
 from app import jobs, settings, uploads
-from app.routes import downloads, mending, pictures, rehearsals
+from app.routes import downloads, heat_maps, mending, pictures, rehearsals
 from app.routes import uploads as upload_routes
 from transfer import shortage, store
 
 _SCRIPT = Path(__file__).with_name("main.py")
 _ROOT = Path(__file__).resolve().parent.parent
 _ALIVE_EVERY = 2.0  # seconds
+_SWEEP_EVERY = 60.0  # seconds between two collections of garbage, which no script has to wait for
 _FAREWELL = 3  # seconds that open pages have to let go when the app is closed
 _log = logging.getLogger("app")
 
@@ -55,7 +57,7 @@ def _greeting(address: str, port: int) -> str:
 
 def app() -> st.App:
     """Return the ASGI application."""
-    parts = (upload_routes, pictures, downloads, mending, rehearsals)
+    parts = (upload_routes, pictures, downloads, mending, rehearsals, heat_maps)
     routes = [route for part in parts for route in part.routes()]
     return st.App(_SCRIPT, lifespan=_lifespan, routes=routes, on_script_error=_on_error)
 
@@ -92,11 +94,15 @@ async def _lifespan(_: Any) -> AsyncIterator[None]:
 
 async def _keep_alive() -> None:
     """Start the dispatcher where there is none, and let it know that there is a server."""
+    swept = time.monotonic()
     while True:
         try:
             await asyncio.to_thread(jobs.ensure_dispatcher)
         except Exception:
             _log.exception("the dispatcher could not be started")
+        if time.monotonic() - swept > _SWEEP_EVERY:
+            gc.collect()
+            swept = time.monotonic()
         await asyncio.sleep(_ALIVE_EVERY)
 
 

@@ -6,14 +6,19 @@ be there too; with `EACH` as its key, any keys. A float is finite, an int may st
 
 import dataclasses
 import json
+import math
 import typing
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from transfer.errors import TransferError
 
 EACH = ""
+Wanted = tuple[Any, tuple[int | None, ...]]  # the kind of an array, and its sides
 T = TypeVar("T")
 MOST_BYTES = 64 * 1024**2  # of one file
 
@@ -101,6 +106,35 @@ def each(value: Any, shape: Any, make: Callable[[dict[str, Any]], T]) -> tuple[T
     """
     found = value if isinstance(value, list) else []
     return tuple(make(one) for one in found if fits(one, shape))
+
+
+def check_arrays(path: Path, wanted: Callable[[str], Wanted | None], what: str) -> None:
+    """Check kind and size of the arrays of a file by their heads, before NumPy takes memory.
+
+    Args:
+        path: an .npz file, not compressed.
+        wanted: returns for the name of an array its kind, and its sides; None: of any length.
+        what: the arrays, for the message.
+
+    Raises:
+        SuspiciousError: there are others, or of another kind.
+        Exception: zipfile and NumPy raise many kinds on damaged files.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            known = wanted(entry.filename.removesuffix(".npy"))
+            if known is None:
+                raise SuspiciousError(f"{what} are to something else")
+            with archive.open(entry) as file:
+                expect(np.lib.format.read_magic(file) == (1, 0), f"{what} are of a new kind")
+                shape, _, kind = np.lib.format.read_array_header_1_0(file)
+                start = file.tell()
+            whole = kind.itemsize * math.prod(shape) == entry.file_size - start
+            plain = entry.compress_type == zipfile.ZIP_STORED and not kind.hasobject
+            sides = len(shape) == len(known[1]) and all(
+                side in (None, there) for side, there in zip(known[1], shape, strict=True)
+            )
+            expect(whole and plain and kind == known[0] and sides, f"{what} do not fit")
 
 
 def _fits_keys(value: dict[str, Any], shape: dict[str, Any]) -> bool:

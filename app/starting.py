@@ -23,7 +23,13 @@ _NOTHING = (
 # How much of the time has passed when so many of the checks are done: taking the sample, for which
 # pictures are read and go through the network, takes about half of it.
 _PASSED = (0.0, 0.5, 0.65, 0.72, 0.8, 0.9, 1.0)
-_MACHINE: tuple[jobs.Kind, ...] = ("advise", "check", "rehearse", "train")  # share the computer
+_MACHINE: tuple[jobs.Kind, ...] = (
+    "advise",
+    "check",
+    "rehearse",
+    "views",
+    "train",
+)  # share the computer
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,10 @@ def begin(subject: Subject) -> None:
 
 def ahead() -> int:
     """Return how many jobs come before a training that is put into the queue now."""
-    return sum(job.kind in _MACHINE for job in jobs.active())
+    return sum(
+        job.kind in _MACHINE or (job.kind == "search" and job.state == "running")
+        for job in jobs.active()
+    )
 
 
 def seconds_left(standing: Standing[Any], now: float) -> float | None:

@@ -20,9 +20,10 @@ PAGES = {
     "use": "Use",
     "runs": "Runs",
     "mend": "Mend",
+    "search": "Search",
 }
 STEPS = ("data", "advice", "train", "results", "use")
-OF_THE_DATA = ("health", "mend")  # no steps of their own: the bar marks "data"
+OF_A_STEP = {"health": "data", "mend": "data", "search": "advice"}  # the bar marks that step
 OF_A_RUN = ("train", "results", "use")
 _PLAIN = re.compile(r"[A-Za-z0-9-]{1,64}")
 

@@ -13,7 +13,18 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import advising, checking, datasets, jobs, packing, starting, usage, words, workshop
+from app import (
+    advising,
+    checking,
+    datasets,
+    jobs,
+    packing,
+    searches,
+    starting,
+    usage,
+    words,
+    workshop,
+)
 from app.datasets import DataSet
 from app.usage import freed_by, size
 from transfer import feature_segments, store
@@ -27,6 +38,7 @@ KINDS = {
     "advice": "Measurements for the advice",
     "health": "Checks of the data",
     "rehearsals": "Checks of trainings",
+    "searches": "Searches for settings",
     "thumbnails": "Small pictures for the pages",
     "bundles": "Files for taking away",
     "uploads": "Uploads",
@@ -77,6 +89,7 @@ def unused() -> tuple[Rest, ...]:
         "Measurements of data sets that were deleted": _measurements(),
         "Checks of data sets that were deleted": _checks(),
         "Checks of trainings on data sets that were deleted": _rehearsals(),
+        "Searches for settings on data sets that were deleted": _searches(),
         "Uploads that were given up": _uploads(),
         "Left behind by work that was broken off": _leftovers(),
         "Logs of work whose run or upload is gone, or that was done again": _job_files(),
@@ -99,6 +112,7 @@ def free() -> int:
         advising.folder(): "advise",
         checking.folder(): "check",
         starting.folder(): "rehearse",
+        searches.folder(): "search",
     }
     freed = 0
     for path in [path for rest in unused() for path in rest.paths]:
@@ -121,7 +135,8 @@ def run_parts(run: Run) -> dict[str, int]:
     whole = run_size(run_id)
     parts = {
         "its model": size(run.model_path),
-        "the exported model": size(run.export_folder),
+        "the exported model": size(run.export_folder)
+        + size(run.export_place("keras").parent.parent),
         "what it has learned so far": size(run.checkpoint_folder),
         "files made for downloading": size(packing.model_file(run_id))
         + size(packing.run_file(run_id)),
@@ -190,6 +205,7 @@ def delete_data_set(digest: str) -> int:
     advising.forget(digest)
     checking.forget(digest)
     starting.forget(digest)
+    searches.forget(digest)
     datasets.delete(digest)
     return taken
 
@@ -208,6 +224,7 @@ def delete_series(digest: str) -> int:
         advising.forget(one)
         checking.forget(one)
         starting.forget(one)
+        searches.forget(one)
         datasets.delete(one)
     return taken
 
@@ -234,7 +251,7 @@ def _refuse_used(name: str, using: list[str]) -> None:
 def _besides(digest: str) -> list[Path]:
     """Return what goes with a version beside its own folder: thumbnails, measurements, checks."""
     thumbnails = store.home() / "thumbnails" / digest
-    checks = [*checking.folders(digest), *starting.folders(digest)]
+    checks = [*checking.folders(digest), *starting.folders(digest), *searches.folders(digest)]
     return [thumbnails, *advising.folders(digest), *checks]
 
 
@@ -301,6 +318,10 @@ def _rehearsals() -> list[Path]:
     return [path for path in starting.folders() if _orphaned(path)]
 
 
+def _searches() -> list[Path]:
+    return [path for path in searches.folders() if _orphaned(path)]
+
+
 def _orphaned(path: Path) -> bool:
     """Whether the data set that was measured or checked here is gone."""
     return not (store.home() / "datasets" / advising.of_data_set(path.name)).exists()
@@ -338,6 +359,7 @@ def _job_files() -> list[Path]:
     latest += [jobs.latest("advise", path.name) for path in advising.folders()]
     latest += [jobs.latest("check", path.name) for path in checking.folders()]
     latest += [jobs.latest("rehearse", path.name) for path in starting.folders()]
+    latest += [jobs.latest("search", path.name) for path in searches.folders()]
     needed |= {job.id for job in latest if job}
     return [
         path

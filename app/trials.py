@@ -26,6 +26,9 @@ _NAMES = {
     "frozen_level": "frozen levels",
     "augmentation": "augmentation",
 }
+AXES = {name: title for name, title in _NAMES.items() if name != "augmentation"}
+_ENDS = {"complete": "whole", "pruned": "ended early", "stopped": "ruined", "unfinished": "goes on"}
+_HEIGHT = 380  # pixels
 _FAR = 8.0  # times the lowest loss: from there on the losses are on a logarithmic axis
 _LOGARITHMIC = ("learning_rate", "weight_decay", "l2")
 
@@ -88,7 +91,7 @@ def spec(found: Row, theme: str, setting: str = "learning_rate") -> Row:
     layers = [*_rules(found, setting), dots]
     if best := [value for value in values if value["best"]]:
         layers.append(_ring(best, colours[1]))
-    return charts.figure(values, layers, theme)
+    return charts.figure(values, layers, theme) | {"height": _HEIGHT}
 
 
 def in_words(found: Row) -> str:
@@ -116,6 +119,20 @@ def in_words(found: Row) -> str:
     return words
 
 
+def table(found: Row) -> list[Row]:
+    """Return one row a trial, in plain words, the order being that in which they were made."""
+    return [
+        {
+            "trial": one["number"] + 1,
+            "round": one["round"],
+            "lowest validation loss": one["value"],
+            "how it ended": _ENDS.get(one["state"], one["state"]),
+            **{_titled(name): value for name, value in one["settings"].items()},
+        }
+        for one in _trials(found)
+    ]
+
+
 def warnings(found: Row) -> list[Row]:
     """Return what to say of each edge that counts, and what widens it.
 
@@ -136,6 +153,10 @@ def warnings(found: Row) -> list[Row]:
             }
         )
     return told
+
+
+def _titled(setting: str) -> str:
+    return _NAMES.get(setting, setting)
 
 
 def _trials(found: Row) -> list[Row]:

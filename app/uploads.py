@@ -42,7 +42,7 @@ _INSTEAD = {
 }
 
 Purpose = Literal["data", "run"]
-State = Literal["receiving", "queued", "reading", "done", "failed"]
+State = Literal["receiving", "queued", "reading", "done", "failed", "unlabelled"]
 
 
 class UploadError(TransferError):

@@ -171,10 +171,13 @@ def origin(result: dict[str, Any]) -> str:
     """Say how many pictures it learned from, on which network, and how the learning ended."""
     splits, network = result["splits"], result["backbone"]
     on = "the built-in network" if network == catalog.BUILTIN else f"the network {network}"
+    together = result.get("ensemble") or {}
+    if len(together.get("networks", ())) > 1:
+        on = f"several networks ({', '.join(map(words.plain, together['networks']))})"
     held_back = pictures(splits["val"])
     chosen = (
         f"{held_back} helped to choose, and were learned from in the end"
-        if result["shipped"] in figures.REFITTED
+        if result["shipped"] in figures.REFITTED or together.get("refitted")
         else f"{held_back} only helped to choose"
     )
     tried = len(result.get("comparison") or ())

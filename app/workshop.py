@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app import jobs
+from app import jobs, scores
 from transfer import extending, shortage, store
 from transfer.config import RunConfig
+from transfer.ensembling import planning
 from transfer.errors import RunError, TransferError
+from transfer.exporting import formats
 from transfer.runs import Run
 
 
@@ -98,6 +100,45 @@ def remedied(config: RunConfig, name: str) -> Run:
     return made
 
 
+def improve(one: Run, budget: float, name: str) -> Run:
+    """Start an ensemble that is to do better than a finished run, within so many seconds.
+
+    Raises:
+        TransferError: the run cannot be made.
+    """
+    made = run(new_id())
+    planning.improving(made, one, budget)
+    return _queued(made, name)
+
+
+def join(members: list[Run], name: str) -> Run:
+    """Start an ensemble of finished runs.
+
+    Raises:
+        TransferError: they do not go together.
+    """
+    made = run(new_id())
+    planning.of_runs(made, members)
+    return _queued(made, name)
+
+
+def joinable(one: Run) -> list[Run]:
+    """Return the other finished runs that can answer together with this one, the newest first."""
+    found = []
+    for other in listed():
+        if other.folder != one.folder and other.finished:
+            with contextlib.suppress(OSError, TransferError):
+                planning.check([one, other])
+                found.append(other)
+    return found
+
+
+def _queued(made: Run, name: str) -> Run:
+    made.write("about", {"name": _tidy(name) or made.folder.name, "created": time.time()})
+    jobs.submit("train", made.folder.name)
+    return made
+
+
 def new_id() -> str:
     """Return an id for a new run: when it was made, and what tells two of one second apart."""
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
@@ -167,9 +208,10 @@ def delete(one: Run) -> None:
     Raises:
         RunError: something still holds on to the run.
     """
-    job = jobs.latest("train", one.folder.name)
-    if job and job.state in ("queued", "running", "paused"):
-        jobs.cancel(job)
+    for kind, target in _all_targets(one):
+        job = jobs.latest(kind, target)
+        if job and job.state in ("queued", "running", "paused"):
+            jobs.cancel(job)
     try:
         with one.locked():
             gone = one.folder.with_name(f".deleted-{one.folder.name}")
@@ -179,7 +221,8 @@ def delete(one: Run) -> None:
             "The run is still at work. Wait a few seconds and delete it again."
         ) from None
     shutil.rmtree(gone, ignore_errors=True)
-    jobs.forget("train", one.folder.name)
+    for kind, target in _all_targets(one):
+        jobs.forget(kind, target)
 
 
 def readable(one: Run) -> dict[str, Any] | None:
@@ -188,6 +231,15 @@ def readable(one: Run) -> dict[str, Any] | None:
         return one.config().to_json()
     except TransferError:
         return None
+
+
+def _all_targets(one: Run) -> list[tuple[jobs.Kind, str]]:
+    """Return the kinds and targets of all jobs that work in the folder of a run."""
+    name = one.folder.name
+    found: list[tuple[jobs.Kind, str]] = [("train", name), ("views", name)]
+    found.extend(("export", f"{name}.{kind}") for kind in formats.NAMES)
+    found.extend(("score", target) for target in scores.targets(one))
+    return found
 
 
 def _lacks(job: jobs.Job) -> str | None:

@@ -67,7 +67,7 @@ def load(names: Sequence[str], backbone: str, image_size: int) -> list[Source]:
         everything = list(range(len(index.pictures)))
         kept = features.compute(network, index, everything)
         parts = np.array([picture.split for picture in index.pictures])
-        groups = kept.groups(everything)
+        groups = np.unique([one.sha256 for one in index.pictures], return_inverse=True)[1]
         train, test = (np.flatnonzero(parts == part) for part in ("train", "test"))
         sources.append(Source(name, index, kept, index.class_numbers(), groups, train, test))
     return sources

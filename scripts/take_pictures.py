@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-_PAGES = ("data", "health", "mend", "advice", "train", "results", "use", "runs")
+_PAGES = ("data", "health", "mend", "advice", "search", "train", "results", "use", "runs")
 _WIDTHS, _THEMES = (1280, 420), ("light", "dark")
 _HEIGHT = 800
 

@@ -1,4 +1,7 @@
-"""Shared fixtures: a store of its own for each test, real pictures, one trained run."""
+"""Shared fixtures: a store of its own for each test, real pictures, one trained run.
+
+And which tests a process takes where several share the work (`make test`).
+"""
 
 import json
 import os
@@ -9,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from transfer.dataset import relation_files, relations
+from transfer.dataset.index import ImageIndex
+from transfer.dataset.relations import Relations
+
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -17,11 +24,63 @@ SHARED = Path(os.environ.get("TRANSFER_SHARED", ROOT.parent / "shared"))
 
 Command = Callable[..., tuple[int, dict[str, Any], str]]
 
+# The files that take longest, so that no process waits for one of them at the end. Pages come
+# before what computes with TensorFlow, which makes each run of a page in this process slower.
+_LONGEST = ("tests/browser/", "tests/app/", "tests/test_end_to_end.py", *(
+    f"tests/transfer/test_{name}.py"
+    for name in ("serving", "fine_tuning", "pipeline", "checks", "never_lost", "searching_trials",
+                 "replicas", "corpus", "training", "strategies", "catalog", "stages", "builtin")
+))  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    places = {name: place for place, name in enumerate(_LONGEST)}
+
+    def place(item: pytest.Item) -> int:
+        found = (place for name, place in places.items() if item.nodeid.startswith(name))
+        return next(found, len(places))
+
+    items.sort(key=place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process have all tests of a file, and one those that share the browser's server."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return "tests/browser" if file.startswith("tests/browser/") else file
+
+    return Files(config, log)
+
 
 @pytest.fixture(autouse=True)
 def _store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test out of the user's store and out of the user's weights."""
     monkeypatch.setenv("TRANSFER_HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _related_once() -> Iterator[None]:
+    """Find which of the same pictures belong together once, for all the stores of this process."""
+    find, known = relations.find, dict[str, dict[str, Any]]()
+
+    def found_once(index: ImageIndex, *more: Any) -> Relations:
+        name = relation_files.path(index).name
+        if name in known and relation_files.read(index) is None:
+            relation_files.write(index, known[name])
+        found = find(index, *more)
+        if kept := relation_files.read(index):
+            known[name] = kept
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(relations, "find", found_once)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -37,12 +96,11 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three classes of 24 generated pictures each, as a folder."""
     from transfer import sample
 
-    folder = sample.write_sample(tmp_path_factory.mktemp("sample") / "fruit", per_class=24, seed=3)
-    for extra in sorted(path for path in folder.iterdir() if path.is_dir())[3:]:
-        for picture in extra.iterdir():
-            picture.unlink()
-        extra.rmdir()
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sample, "CLASSES", sample.CLASSES[:3])
+        return sample.write_sample(
+            tmp_path_factory.mktemp("sample") / "fruit", per_class=24, seed=3
+        )
 
 
 @pytest.fixture(scope="session")

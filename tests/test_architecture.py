@@ -15,14 +15,15 @@ LIGHT = ["transfer", "transfer.catalog", "transfer.config", "transfer.runs", "tr
          "transfer.weights", "transfer.console", "transfer.cli", "transfer.commands",
          "transfer.linear", "transfer.selection", "transfer.advice", "transfer.crossval",
          "transfer.forecast", "transfer.health.suspects", "transfer.health.probing",
-         "transfer.feature_store", "transfer.schedules", "transfer.changes"]  # fmt: skip
+         "transfer.feature_store", "transfer.schedules", "transfer.changes", "transfer.overlays",
+         "transfer.reporting.report", "transfer.reporting.paper"]  # fmt: skip
 
 
 # The web process and what works behind it; Streamlit is only for what draws pages.
 WEB = ["app.server", "app.frame", "app.state", "app.components.uploader"]
 BEHIND = ["app.jobs", "app.dispatcher", "app.importing", "app.uploads", "app.predictor",
-          "app.bundles", "app.storage", "app.comparison", "app.matrix",
-          "app.finds", "app.mending", "app.probing", "app.routes.mending",
+          "app.bundles", "app.storage", "app.comparison", "app.disagreements", "app.matrix",
+          "app.finds", "app.mending", "app.probing", "app.routes.mending", "app.routes.heat_maps",
           "app.figures", "app.verdicts", "app.charts", "app.networks",
           "app.workshop", "app.routes.downloads", "app.routes.pictures", "app.routes.uploads",
           "app.__main__"]  # fmt: skip

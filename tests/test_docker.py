@@ -10,11 +10,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from app import __main__, settings
+from app.components import asking
 from tests.conftest import ROOT
+from transfer.serving import publishing
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
 
@@ -120,6 +123,26 @@ def test_the_image_starts_the_app_and_asks_after_its_health():
     assert f"${{BIND-127.0.0.1}}:${{PORT-{port}}}:{port}" in (ROOT / "compose.yaml").read_text(
         "utf-8"
     )
+
+
+def test_tensorflow_serving_reads_what_the_app_publishes():
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+    services = compose["services"]
+    serving = services["serving"]
+    assert serving["profiles"] == ["serving"]
+    assert serving["image"].startswith("tensorflow/serving:")
+    # The store's folder for published models is the one that is mounted there, read only.
+    home = re.search(r"TRANSFER_HOME=(\S+)", DOCKERFILE)
+    assert home
+    for name in ("gpu", "cpu"):
+        assert f"models:{home[1]}/models" in services[name]["volumes"]
+    assert serving["volumes"] == [f"models:{publishing.MOUNTED}:ro"]
+    assert f"--model_config_file={publishing.MOUNTED}/{publishing.CONFIG}" in serving["command"]
+    assert {"data", "runs", "models"} == set(compose["volumes"])
+    assert re.search(rf"install -d -o 10001 .*{home[1]}/models", DOCKERFILE)
+    (ports,) = serving["ports"]
+    assert ports == "${BIND-127.0.0.1}:${SERVING_PORT-8511}:8501"
+    assert ":8511/" in asking.TENSORFLOW_SERVING
 
 
 def test_hadolint_finds_nothing():

@@ -214,7 +214,7 @@ def test_a_failed_export_is_a_sentence_and_the_result_stands(
     def broken(*_: object) -> None:
         raise KeyError("captures")
 
-    monkeypatch.setattr(export, "_write", broken)
+    monkeypatch.setattr(export.writing, "write", broken)
     status, answer, _ = command("work", run)
     assert status == 2
     assert "finished and its results stand" in answer["error"]

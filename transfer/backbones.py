@@ -24,7 +24,7 @@ _TORCH_MEAN = (0.485, 0.456, 0.406)
 _TORCH_STD = (0.229, 0.224, 0.225)
 _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
-_NETWORK_WITH_HEAD = "network_with_head"
+NETWORK_WITH_HEAD = "network_with_head"  # what in a `classifier` comes after its resizing
 HEAD = "head"  # the name of the classifier's layer: its variables are "head/kernel", "head/bias"
 
 
@@ -107,7 +107,7 @@ def with_head(
     """
     features = vectors(backbone, blocks)
     outputs = _headed(features.output, head, dropout)
-    model = keras.Model(features.input, outputs, name=_NETWORK_WITH_HEAD)
+    model = keras.Model(features.input, outputs, name=NETWORK_WITH_HEAD)
     set_head(model, head)
     return model
 
@@ -115,6 +115,12 @@ def with_head(
 def set_head(model: keras.Model, head: LinearHead) -> None:
     """Give a model of `with_head`, or a `classifier` of one, the weights of another head."""
     after_resizing(model).get_layer(HEAD).set_weights([head.kernel, head.bias])
+
+
+def scale_head(model: keras.Model, factor: float) -> None:
+    """Multiply all logits of a model with a layer `HEAD`: the same answers, more or less sure."""
+    for variable in head_variables(model):
+        variable.assign(variable * factor)
 
 
 def head_variables(model: keras.Model) -> list[keras.Variable]:
@@ -148,7 +154,7 @@ def halves(
     # The graph from the cut on, with the very layers of the network.
     above = keras.Model(cut.tensor, _headed(top, head, dropout, drop_connect), name="above")
     set_head(above, head)
-    whole = keras.Model(lower.input, above(lower.output), name=_NETWORK_WITH_HEAD)
+    whole = keras.Model(lower.input, above(lower.output), name=NETWORK_WITH_HEAD)
     return Halves(lower, above, whole)
 
 
@@ -178,7 +184,12 @@ def after_resizing(model: keras.Model) -> keras.Model:
 
     That is all of a model which does not resize.
     """
-    return next((one for one in model.layers if one.name == _NETWORK_WITH_HEAD), model)
+    return next((one for one in model.layers if one.name == NETWORK_WITH_HEAD), model)
+
+
+def side(network: keras.Model) -> int:
+    """Return the side in pixels of the pictures that a model takes; 0: any."""
+    return int(network.inputs[0].shape[1] or 0)
 
 
 def compiled(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:

@@ -63,5 +63,5 @@ def sentence(size: int, planned: int) -> str:
 
 NOTHING_FITS = (
     "Training needs more memory than is free, even with one picture at a time. Choose a smaller"
-    " network or a smaller image size, or close other programs."
+    " network or a smaller input size, or close other programs."
 )

@@ -116,6 +116,30 @@ REQUESTS = (
 )
 """What may be asked for: the four, or a choice among them."""
 
+ENSEMBLE = StrategySpec(
+    name="ensemble",
+    title="An ensemble",
+    summary="Several classifiers answer together: the weighted mean of their probabilities.",
+    trains="classifiers only, or nothing that has not been trained before",
+    tunes=False,
+)
+"""What a run is that joins others; `transfer.ensembling` makes it."""
+
+
+TEST_TIME = ("none", "flip", "ten-crops", "multi-scale")  # views of a picture; `views_at_test`
+
+
+def check_test_time(kind: str) -> None:
+    """Check the views of a picture that are averaged.
+
+    Raises:
+        SettingsError: there are no such views.
+    """
+    if kind not in TEST_TIME:
+        raise SettingsError(
+            f"--test-time should be one of {', '.join(TEST_TIME)}, but is '{kind}'. Choose one."
+        )
+
 
 def backbone(name: str) -> BackboneSpec:
     """Return the facts of one backbone.
@@ -144,6 +168,8 @@ def strategy(name: str) -> StrategySpec:
     known = {spec.name: spec for spec in REQUESTS}
     if name in known:
         return known[name]
+    if name == ENSEMBLE.name:
+        return ENSEMBLE
     raise SettingsError(f"There is no strategy '{name}'." + _suggestion(name, known))
 
 
@@ -155,8 +181,8 @@ def check_image_size(spec: BackboneSpec, image_size: int) -> None:
     """
     if image_size < spec.min_size:
         raise BackboneError(
-            f"{spec.name} needs pictures of at least {spec.min_size} pixels a side, but the image"
-            f" size is {image_size}. Choose --image-size {spec.min_size} or more"
+            f"{spec.name} needs pictures of at least {spec.min_size} pixels a side, but the input"
+            f" size is {image_size}. Choose an input size (--image-size) of {spec.min_size} or more"
             f" ({spec.input_size} is what it was trained on)."
         )
 

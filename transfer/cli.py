@@ -18,13 +18,18 @@ from transfer import (
     changes,
     commands,
     data_commands,
+    delivery_commands,
+    ensemble_commands,
+    insight_commands,
     search_commands,
-    serving,
     shortage,
     toolbox,
+    view_commands,
 )
 from transfer.errors import SettingsError, TransferError
+from transfer.exporting import formats
 from transfer.searching import plans, space
+from transfer.serving import options as serving_options
 
 Answer = dict[str, Any]
 
@@ -104,15 +109,25 @@ def _parser() -> argparse.ArgumentParser:
     _search_arguments(
         add("search", search_commands.search, "Try settings of fine-tuning; again: go on.")
     )
+    _ensemble_arguments(
+        add("ensemble", ensemble_commands.ensemble, "Let several answer together; again: go on.")
+    )
     evaluate = add("evaluate", commands.evaluate, "Measure a finished run on labelled pictures.")
     _run(evaluate)
     _data(evaluate)
+    _test_time(evaluate, "to average, compared with the model as it is")
     predict = add("predict", commands.predict, "Say what is on pictures.")
     _run(predict)
     predict.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="picture files")
-    export = add("export", commands.export, "Write a checked SavedModel.")
-    _run(export)
-    export.add_argument("--to", type=Path, required=True, metavar="DIR2", help="a new folder")
+    _delivery_commands(add)
+    insight_commands.arguments(add)
+    _run(
+        add(
+            "views",
+            view_commands.views,
+            "Measure what several views of each picture would bring to a finished run.",
+        )
+    )
     _run(add("work", commands.work, "Do what a prepared run folder says: used by the app."))
     _run(
         add(
@@ -136,11 +151,29 @@ def _parser() -> argparse.ArgumentParser:
         "probe", data_commands.probe, "Say what changes to a data set do to its quick check."
     )
     probe.add_argument("dataset", metavar="DIGEST", help="of a data set of the store")
-    _serve_arguments(
-        add("serve", commands.serve, "Answer the app's questions (the app starts this itself).")
+    serving_options.serve(add("serve", commands.serve, "Answer over HTTP what is on pictures."))
+    serving_options.publish(
+        add("publish", commands.publish, "Export a run as a model's next version, to be served.")
     )
     add("demo", commands.demo, "Do the whole job once, on the generated sample pictures.")
     return parser
+
+
+def _delivery_commands(add: Callable[..., _Parser]) -> None:
+    export = add("export", delivery_commands.export, "Write the model in a format, checked.")
+    _run(export)
+    export.add_argument("--to", type=Path, required=True, metavar="DIR2", help="a new folder")
+    export.add_argument("--format", choices=formats.NAMES, default=formats.DEFAULT)
+    score = add("score", delivery_commands.score, "Say what is on many pictures, in a CSV file.")
+    _run(score)
+    score.add_argument("pictures", type=Path, metavar="FOLDER", help="a folder, or a zip")
+    score.add_argument("--to", type=Path, required=True, metavar="FILE.csv", help="the answers")
+    score.add_argument("--status", type=Path, metavar="DIR3", help="say how far it is: the app's")
+    deliver = add(
+        "deliver", delivery_commands.deliver, "Keep a format in a run's folder: used by the app."
+    )
+    _run(deliver)
+    deliver.add_argument("--format", choices=formats.NAMES, required=True)
 
 
 def _advise_arguments(advise: _Parser) -> None:
@@ -156,6 +189,7 @@ def _train_arguments(train: _Parser) -> None:
     train.add_argument("--strategy", choices=names, default=catalog.DEFAULT_STRATEGY)
     train.add_argument("--epochs", type=int, help="of fine-tuning, at most (else by the policy)")
     train.add_argument("--budget", type=float, metavar="SECONDS", help="time limit for the run")
+    _test_time(train, "that the shipped model averages (none)")
     _changes(train)
 
 
@@ -198,6 +232,30 @@ def _search_arguments(search: _Parser) -> None:
     _changes(search, toolbox_too=False)
 
 
+def _ensemble_arguments(ensemble: _Parser) -> None:
+    ensemble.add_argument(
+        "runs", nargs="*", type=Path, metavar="RUN", help="folders of finished runs on one data set"
+    )
+    ensemble.add_argument(
+        "--run", type=Path, required=True, metavar="DIR", dest="to", help="the ensemble's folder"
+    )
+    ensemble.add_argument(
+        "--data", type=Path, metavar="DATA", help="make the members on these pictures instead"
+    )
+    ensemble.add_argument(
+        "--backbone",
+        action="append",
+        metavar="NAME",
+        help="with --data: a network to make members on; may be given several times (else all that"
+        " are here)",
+    )
+    ensemble.add_argument("--budget", type=float, metavar="SECONDS", help="time limit, with --data")
+    ensemble.add_argument("--seed", type=int, default=0)
+    ensemble.add_argument(
+        "--group-by", metavar="PATTERN", help="with --data: as for the other commands"
+    )
+
+
 def _changes(command: _Parser, toolbox_too: bool = True) -> None:
     for option, words in (("--mirror", "mirrored"), ("--turn", "turned by quarter turns")):
         command.add_argument(
@@ -237,17 +295,12 @@ def _network(command: _Parser) -> None:
     )
 
 
-def _serve_arguments(serve: _Parser) -> None:
-    idle, memory = serving.IDLE_SECONDS, serving.MOST_MEMORY_MB
-    serve.add_argument(
-        "--idle",
-        type=float,
-        default=idle,
-        metavar="SECONDS",
-        help=f"of rest, then leave ({idle:g})",
-    )
-    serve.add_argument(
-        "--memory", type=int, default=memory, metavar="MB", help=f"above it, drop models ({memory})"
+def _test_time(command: _Parser, words: str) -> None:
+    command.add_argument(
+        "--test-time",
+        choices=catalog.TEST_TIME,
+        default=catalog.TEST_TIME[0],
+        help=f"the views of each picture {words}",
     )
 
 

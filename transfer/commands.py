@@ -12,21 +12,26 @@ from transfer import (
     catalog,
     commanding,
     console,
+    delivery_commands,
     diagnosis,
     evaluation,
     extending,
     sample,
-    serving,
     shortage,
+    silence,
     store,
+    view_commands,
     weights,
 )
 from transfer.catalog import BackboneSpec
 from transfer.config import RunConfig
 from transfer.dataset.index import ImageIndex
 from transfer.errors import DataError, ExportError, PausedError, StoppedError, TransferError
+from transfer.exporting import formats
 from transfer.health import sentences
 from transfer.runs import Run
+from transfer.serving import limits
+from transfer.serving.limits import Batching
 
 if TYPE_CHECKING:
     from transfer.backbones import Backbone
@@ -101,11 +106,13 @@ def work(options: Namespace) -> Answer:
     commanding.load()
     from transfer import export as exporting
     from transfer import pipeline
+    from transfer.ensembling import building
     from transfer.reporter import Reporter
 
+    joins = run.config().strategy == catalog.ENSEMBLE.name
     with console.progress() as step:
         try:
-            pipeline.run(run, step)
+            (building.build if joins else pipeline.run)(run, step)
         except (StoppedError, PausedError) as ended:
             console.say(str(ended))
             return {"stopped": True, "paused": isinstance(ended, PausedError)}
@@ -117,8 +124,7 @@ def work(options: Namespace) -> Answer:
             with run.locked(), _export_explained():
                 exporting.clear(run.export_folder)
                 done = exporting.export(run, run.export_folder, reporter.counter("export"))
-            checked = {"checked": done.checked, "max_difference": done.max_difference}
-            run.write("export", checked)
+            run.write("export", done.to_json())
             reporter.say("finished", 1, 1, "Finished")
     return {"stopped": False, "paused": False, "export": run.read("export")}
 
@@ -167,7 +173,11 @@ def evaluate(options: Namespace) -> Answer:
     labels = np.array([classifier.classes.index(picture.label) for picture in known])
     report = evaluation.evaluate(answers, labels, classifier.classes)
     console.say(f"Right on {report.overall.sentence()}.")
-    return report.to_json()
+    if options.test_time == "none":
+        return report.to_json()
+    paths = [index.path(picture) for picture in known]
+    gained = view_commands.compared(run, classifier, paths, labels, answers, options.test_time)
+    return {**report.to_json(), "test_time": gained}
 
 
 def predict(options: Namespace) -> Answer:
@@ -179,39 +189,42 @@ def predict(options: Namespace) -> Answer:
     from transfer import prediction
 
     classifier = prediction.load(Run(options.run))
-    answers = prediction.predict_files(classifier, options.images)
+    said = prediction.answer_files(classifier, options.images)
     rows = []
-    for path, row in zip(options.images, answers, strict=True):
-        named = {name: float(p) for name, p in zip(result["classes"], row, strict=True)}
-        label = max(named, key=lambda name: named[name])
-        rows.append({"file": str(path), "label": label, "probabilities": named})
-        console.say(f"{path}: {label} ({100 * named[label]:.0f} %)")
+    for number, path in enumerate(options.images):
+        one = {name: values[number].tolist() for name, values in said.items()}
+        row = silence.told(one, result["classes"])
+        rows.append({"file": str(path), **row})
+        console.say(f"{path}: {silence.in_words(row)}")
     return {"predictions": rows}
 
 
-def export(options: Namespace) -> Answer:
-    """Write a SavedModel and check it in a fresh process."""
+def serve(options: Namespace) -> Answer:
+    """Answer over HTTP what is on pictures, until told to end."""
+    from transfer.serving import process
+
+    batching = Batching(options.batch, options.wait)
+    if options.store:
+        idle = limits.IDLE_SECONDS if options.idle is None else options.idle
+        return process.serve_store(idle, options.memory, batching)
+    settings = process.Settings(
+        tuple(options.models), options.address, options.port, options.idle, options.memory, batching
+    )
+    return process.serve(settings)
+
+
+def publish(options: Namespace) -> Answer:
+    """Export a run as the next version of a model, for TensorFlow Serving."""
+    from transfer.serving import publishing
+
     run = Run(options.run)
     run.result()
+    name = publishing.checked_name(options.name)
     commanding.load()
-    from transfer import export as exporting
-
     console.say("Writing the model and checking it in a fresh process ...")
-    done = exporting.export(run, options.to)
-    console.say(
-        f"The SavedModel is in '{done.path}'. Checked: same answers on {done.checked} pictures"
-        f" (largest difference {done.max_difference:.1g})."
-    )
-    return {
-        "path": str(done.path),
-        "checked": done.checked,
-        "max_difference": done.max_difference,
-    }
-
-
-def serve(options: Namespace) -> Answer:
-    """Answer the app's questions about pictures until nobody asks any more."""
-    return serving.serve(options.idle, options.memory)
+    done = publishing.publish(run, name, options.to or store.home() / "models")
+    console.say(f"Version {done['version']} of '{name}' is in '{done['path']}'.")
+    return done
 
 
 def demo(options: Namespace) -> Answer:
@@ -231,7 +244,7 @@ def demo(options: Namespace) -> Answer:
     answer = train(options)
     target = runs / f"{name}-savedmodel"
     if not target.exists():
-        export(Namespace(run=options.run, to=target))
+        delivery_commands.export(Namespace(run=options.run, to=target, format=formats.DEFAULT))
     console.say(f"The model is in '{target}'; example.py beside it shows how to use it.")
     return {**answer, "path": str(target)}
 
@@ -239,6 +252,7 @@ def demo(options: Namespace) -> Answer:
 def _settings(options: Namespace, index: ImageIndex, spec: BackboneSpec, size: int) -> RunConfig:
     expert = commanding.expert_settings(options)
     more = {"epochs": options.epochs, "budget": options.budget, **expert}
+    more["test_time"] = getattr(options, "test_time", "none")
     config = commanding.settings(options, index, spec, size, **more)
     if config.changes.said and not catalog.strategy(options.strategy).tunes:
         console.say(

@@ -34,11 +34,13 @@ class RunConfig:
     quarter_turns: bool | None = None  # may it be turned by quarter turns?
     recipe: Recipe = field(default_factory=Recipe)  # the expert's choices
     changes: Changes = field(default_factory=Changes)  # of pictures, where the network learns
+    test_time: str = "none"  # which views of a picture the shipped model averages
     extends: str | None = None  # the run to which it adds epochs; it begins with that run's model
 
     def __post_init__(self) -> None:
         catalog.strategy(self.strategy)
-        bounds.within("--image-size", self.image_size, 32, 1024, "pixels")
+        catalog.check_test_time(self.test_time)
+        bounds.within("The input size (--image-size)", self.image_size, 32, 1024, "pixels")
         catalog.check_image_size(catalog.backbone(self.backbone), self.image_size)
         if self.epochs is not None:
             bounds.within("--epochs", self.epochs, 1, 1000, "epochs")
@@ -53,6 +55,8 @@ class RunConfig:
         """Whether the data set has to be measured before a training with these settings."""
         left_open = None in (self.horizontal_flip, self.quarter_turns)
         chosen_later = self.strategy in ("auto", "all")
+        if self.test_time != "none" and self.horizontal_flip is None:
+            return True
         return chosen_later or (left_open and catalog.strategy(self.strategy).tunes)
 
     def to_json(self) -> dict[str, Any]:

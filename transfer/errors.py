@@ -2,7 +2,8 @@
 
     TransferError            anything that a person can mend; the message says how
     ├── DataError            the uploaded pictures cannot be used as they are
-    │   └── ArchiveError     the archive is damaged, dangerous or of an unknown kind
+    │   ├── ArchiveError     the archive is damaged, dangerous or of an unknown kind
+    │   └── UnlabelledError  nothing says which class the pictures are: they lie in no folder
     ├── BackboneError        an unknown backbone, or its weights are not to be had
     ├── SettingsError        a setting is out of range, or differs from those of the run
     ├── RunError             the run folder is missing, unfinished, damaged or in use
@@ -26,6 +27,10 @@ class DataError(TransferError):
 
 class ArchiveError(DataError):
     """The archive is damaged, dangerous or of a kind that is not read."""
+
+
+class UnlabelledError(DataError):
+    """The pictures lie in no folder, so that nothing says which class they are."""
 
 
 class BackboneError(TransferError):

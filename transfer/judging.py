@@ -44,6 +44,11 @@ class Candidate:
         """The strategy."""
         return self.trained.strategy
 
+    @property
+    def shipped(self) -> keras.Model:
+        """The model that would ship, as far as it is made."""
+        return self.model or self.trained.model
+
     def finished(self) -> "Candidate":
         """Return it with the model that would ship."""
         if self.model is not None:

@@ -116,7 +116,7 @@ def probe(
         for rows in together:
             left_out = np.linalg.lstsq(solver.block(strength, rows), residuals[rows], rcond=None)[0]
             scores[rows] = targets[rows] - left_out
-        temperature = _temperature(scores, labels)
+        temperature = best_temperature(scores, labels)
         held_loss = loss(scores, labels, temperature)
         if on_step:
             inside = loss(targets - residuals, labels, temperature)
@@ -155,7 +155,7 @@ def calibrated(probabilities: np.ndarray, labels: np.ndarray) -> tuple[float, fl
         labels: class numbers [n].
     """
     logits = logit(probabilities)
-    return min((loss(logits, labels, t), t) for t in (_temperature(logits, labels), 1.0))
+    return min((loss(logits, labels, t), t) for t in (best_temperature(logits, labels), 1.0))
 
 
 def logit(probabilities: np.ndarray) -> np.ndarray:
@@ -360,7 +360,7 @@ def _head(
     )
 
 
-def _temperature(scores: np.ndarray, labels: np.ndarray) -> float:
+def best_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
     """Return the factor of scores [n, classes] that makes the labels [n] most likely.
 
     A part of each label goes to all classes, the less the more pictures there are (Platt 1999):

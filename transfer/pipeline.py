@@ -12,17 +12,22 @@ import keras
 
 from transfer import (
     advisor,
+    calibrating,
     catalog,
     features,
     honesty,
     interpreting,
     judging,
     outcome,
+    prediction,
     preparing,
+    refusing,
     sharing,
     shortage,
+    viewing,
 )
 from transfer.backbones import Backbone
+from transfer.calibrating import Settled
 from transfer.dataset import library, relations
 from transfer.dataset.split import Split
 from transfer.errors import DataError, TransferError
@@ -56,7 +61,7 @@ def run(
     with run.locked():
         if run.finished:
             return run.result()
-        with _deletion_explained(run):
+        with deletion_explained(run):
             return _Flow(run, Reporter(run, on_step), backbone).work()
 
 
@@ -71,12 +76,12 @@ def advise(
     with run.locked():
         if (kept := run.read("advice")) is not None:
             return kept
-        with _deletion_explained(run):
+        with deletion_explained(run):
             return _Flow(run, Reporter(run, on_step), backbone).advise()
 
 
 @contextmanager
-def _deletion_explained(run: Run) -> Iterator[None]:
+def deletion_explained(run: Run) -> Iterator[None]:
     """Turn the error of a picture that is gone into a sentence."""
     try:
         yield
@@ -140,17 +145,19 @@ class _Flow:
                 self.reporter.expect(int(_tunes(name)), 1, later=_seconds(later, costs))
             candidates.append(self._candidate(task, name, later, candidates))
         chosen = judging.choose(candidates, self.config.strategy, outcome.advised(advice))
-        chosen = chosen.finished()
+        settled = calibrating.settle(chosen.finished(), self.index, self.parts, self.config.seed)
+        chosen = settled.candidate
         self.run.write("history", list(chosen.trained.history))
         self.reporter.say("saving", 0, 1, "Saving the model")
         self._save(chosen)
         if self.parts.test and chosen.test is None:
             chosen = self._tested(chosen)
+        self._learn_silence(replace(settled, candidate=chosen))
+        candidates = [chosen if one.name == chosen.name else one for one in candidates]
         result = outcome.result(
             self.run, self.index, self.parts, candidates, chosen, advice, self._spent()
         )
         result["readings"] = self.interpreter.by_strategy
-        self._keep_answers(chosen)
         self.run.finish(result)
         self.reporter.say("finished", 1, 1, "Finished")
         return result
@@ -250,10 +257,12 @@ class _Flow:
         self.reporter.name = catalog.strategy(name).title if before or later else ""
         began = time.monotonic()
         answers = len(self.parts.val) + len(self.parts.test)
+        answers += refusing.pictures(self.parts) if _tunes(name) else 0
         forward = features.seconds_per_picture(task.backbone)
         deadline = sharing.deadline(name, later, before, answers, forward, self.deadline)
         self.interpreter.strategy = name
         trained = REGISTRY[name](replace(task, deadline=deadline))
+        trained = viewing.viewed(trained, self.config.test_time, task.mirror)
         seconds = time.monotonic() - began
         self.interpreter.read(trained.history, self.reporter.epochs, trained.ended)
         judged = self._judge(trained.model, self.parts.val, "validation")
@@ -277,7 +286,7 @@ class _Flow:
 
     def _judge(self, model: keras.Model, positions: tuple[int, ...], phase: str) -> Judged:
         if self.judged is None or self.judged.model is not model:  # else its graph is there
-            self.judged = Classifier(model, self.index.classes, self.config.image_size)
+            self.judged = prediction.of_model(model, self.index.classes, self.config.image_size)
         return judging.judge(self.judged, self.index, positions, self.reporter.counter(phase))
 
     def _save(self, chosen: Candidate) -> None:
@@ -286,11 +295,16 @@ class _Flow:
             chosen.model.save(partial)
         partial.replace(self.run.model_path)
 
-    def _keep_answers(self, chosen: Candidate) -> None:
-        answers = {"validation": (self.parts.val, chosen.validation.answers)}
-        if chosen.test:
-            answers["test"] = (self.parts.test, chosen.test.answers)
+    def _learn_silence(self, settled: Settled) -> None:
+        """Keep all answers, how far they can be believed, and what is familiar to the model."""
+        one = settled.candidate
+        answers = {"validation": (self.parts.val, one.validation.answers)}
+        if one.test:
+            answers["test"] = (self.parts.test, one.test.answers)
         self.run.save_answers(**answers)
+        calibrating.keep(self.run, settled, self.index, self.parts)
+        counter = self.reporter.counter("familiar")
+        refusing.learn(self.run, one, self.index, self.parts, counter)
 
     def _spent(self) -> float:
         return self.spent_before + time.monotonic() - self.began

@@ -1,18 +1,18 @@
 """Answers from a trained model: for the pictures of a data set, or for files from anywhere."""
 
 import functools
-import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
-from transfer import backbones, batches, imaging, runtimes
+from transfer import backbones, batches, imaging, outputs, runtimes, silence
 from transfer.dataset.decode import decode
+from transfer.refusal import Familiar
 from transfer.runs import Run
 from transfer.runtimes import Extractor
 
@@ -21,19 +21,24 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained model with its class names: output column i is `classes[i]`."""
+    """A trained model with its class names: output column i is `classes[i]`.
+
+    `limit` and `familiar` say when it is to stay silent; see `outputs`.
+    """
 
     model: keras.Model
     classes: tuple[str, ...]
     image_size: int
+    limit: float = 0.0
+    familiar: Familiar | None = None
 
     @functools.cached_property
     def outputs(self) -> keras.Model:
         """The model as it leaves the app: pixels [n, h, w, 3] in 0-255 to named outputs.
 
-        "probabilities" [n, classes] is always among them.
+        "probabilities" [n, classes] is always among them; `outputs` tells of the others.
         """
-        return keras.Model(self.model.inputs, {"probabilities": self.model.outputs[0]})
+        return outputs.build(self.model, self.limit, self.familiar)
 
     @functools.cached_property
     def extractor(self) -> Extractor:
@@ -52,8 +57,15 @@ def load(run: Run) -> Classifier:
         RunError: there is no finished run in the folder.
     """
     result = run.result()
-    model = keras.saving.load_model(run.model_path, compile=False)
-    return Classifier(model, tuple(result["classes"]), run.config().image_size)
+    model: Any = keras.saving.load_model(run.model_path, compile=False)
+    plain = of_model(model, tuple(result["classes"]), run.config().image_size)
+    return replace(plain, limit=silence.limit(run), familiar=silence.familiar(run))
+
+
+def of_model(model: keras.Model, classes: tuple[str, ...], image_size: int) -> Classifier:
+    """Return a model with its class names; one of several views reads larger pictures."""
+    side = backbones.side(backbones.after_resizing(model))
+    return Classifier(model, classes, side or image_size)
 
 
 def probabilities(
@@ -77,16 +89,23 @@ def predict_files(classifier: Classifier, files: Sequence[Path]) -> np.ndarray:
     Raises:
         DataError: a file is missing or is not a picture.
     """
-    predict = runtimes.frozen(classifier.model, _BATCH)
+    return answer_files(classifier, files)["probabilities"]
+
+
+def answer_files(classifier: Classifier, files: Sequence[Path]) -> dict[str, np.ndarray]:
+    """Return all outputs of the model by their names (see `outputs`), [n, ...] each.
+
+    Raises:
+        DataError: a file is missing or is not a picture.
+    """
+    predict = runtimes.named(classifier.outputs, _BATCH)
     parts = []
     for start in range(0, len(files), _BATCH):
         batch = [_resized(file, classifier.image_size) for file in files[start : start + _BATCH]]
         parts.append(predict(np.stack(batch)))
-    return np.concatenate(parts)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _resized(file: Path, image_size: int) -> np.ndarray:
-    """Go the way of every picture: one decoding, a lossless file of our own, one resizing."""
-    own = io.BytesIO()
-    Image.fromarray(decode(file)).save(own, "PNG", compress_level=0)
-    return imaging.decode_and_resize(tf.constant(own.getvalue()), image_size).numpy()
+    """Go the way of every picture: one decoding, one resizing."""
+    return imaging.resize(tf.constant(decode(file)), image_size).numpy()

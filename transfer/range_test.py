@@ -18,8 +18,8 @@ from transfer.lights import Light
 from transfer.trial import Trial
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
-BATCHES = (32, 16, 8)  # the largest with which the test takes about as long as it may
-_SECONDS = 30.0
+BATCHES = (32, 16, 8, 4)  # the largest with which the test takes about as long as it may
+_SECONDS = 12.0
 _STOP = 4.0  # times the best smoothed loss
 _MEMORY = 0.9  # of the smoothed loss: how much of it is older than the last step
 _BEGINNING = 20  # steps, up to a rate of 5e-6, in which nothing is learned yet
@@ -96,8 +96,8 @@ def run(trial: Trial, batch_size: int, told: Callable[[int, int], None] | None =
 def batch_for(seconds_a_step: float, batch_size: int) -> int:
     """Return the pictures a step with which the test takes seconds, given those of a full batch.
 
-    >>> batch_for(0.2, 32), batch_for(0.5, 32), batch_for(5.0, 32)
-    (32, 16, 8)
+    >>> batch_for(0.1, 32), batch_for(0.2, 32), batch_for(0.4, 32), batch_for(5.0, 32)
+    (32, 16, 8, 4)
     """
     allowed = batch_size * _SECONDS / (STEPS * max(seconds_a_step, 1e-6))
     fitting = [size for size in BATCHES if size <= allowed]
@@ -126,7 +126,7 @@ def choose(rates: Sequence[float], curve: Sequence[float]) -> float | None:
     """
     if len(curve) <= _BEGINNING:
         return None
-    lowest = int(np.argmin(curve))
+    lowest = _lowest(curve)
     if curve[lowest] > (1 - _FALLS) * _at_the_beginning(curve):
         return None
     return float(f"{_SAFETY * rates[lowest]:.2g}")
@@ -148,6 +148,11 @@ def _over(losses: Sequence[float]) -> bool:
     return curve[-1] > _STOP * min(curve)
 
 
+def _lowest(curve: Sequence[float]) -> int:
+    """Return where the smoothed loss is lowest; at the beginning it is so by chance only."""
+    return _BEGINNING + int(np.argmin(curve[_BEGINNING:]))
+
+
 def _at_the_beginning(curve: Sequence[float]) -> float:
     return float(np.mean(curve[:_BEGINNING]))
 
@@ -155,7 +160,7 @@ def _at_the_beginning(curve: Sequence[float]) -> float:
 def _judged(rate: float | None, curve: Sequence[float], planned: float) -> Light:
     if rate is None:
         return "red"
-    at_the_end = int(np.argmin(curve)) == STEPS - 1  # it never rose again: no valley was seen
+    at_the_end = _lowest(curve) == STEPS - 1  # it never rose again: no valley was seen
     near = _TOO_LOW * rate <= planned <= _TOO_HIGH * rate
     return "green" if near and not at_the_end else "amber"
 
@@ -172,11 +177,11 @@ def _sentence(light: Light, rate: float | None, curve: Sequence[float], planned:
             " network sees nothing in the pictures that tells the classes apart. Look at them, and"
             " at their labels."
         )
-    fell = f"from {_at_the_beginning(curve):.2f} to {min(curve):.2f}"
+    fell = f"from {_at_the_beginning(curve):.2f} to {curve[_lowest(curve)]:.2f}"
     told = f"The loss fell {fell} while the rate rose; a tenth of the best rate is {rate:.0e}"
     if light == "green":
         return f"{told}, close enough to the planned {planned:.0e}."
-    if int(np.argmin(curve)) == STEPS - 1:
+    if _lowest(curve) == STEPS - 1:
         return f"{told}. It never rose again, so the highest rate that works is not known."
     way = "lower" if rate < planned else "higher"
     return f"{told}, much {way} than the planned {planned:.0e}: try it."

@@ -10,7 +10,13 @@
         result.json      the outcome; its presence means that the run is finished
         model.keras      the shipped model: RGB pictures in, probabilities out
         answers.npz      what the shipped model said of the validation and the test pictures
+        calibration.json how far its probabilities can be believed (`calibrating`)
+        refusal.json     how it tells what it has never learned (`refusing`), with its arrays in
+        refusal.npz
+        silence.json     when it is to say nothing, as the user chose: {"target", "threshold"}
         savedmodel/      the exported model, where it was made and checked here
+        exports/         the model in further formats, a folder each, made on demand
+        scores/          what it says of many pictures, a folder each time
         about.json       the run's name and when it was made
         stop             is there when the user wants the work to end
         checks/          pictures as the network sees them, shown before a training
@@ -87,6 +93,17 @@ class Run:
         """Where the checked SavedModel of a run of the app is."""
         return self.folder / "savedmodel"
 
+    def export_place(self, name: str) -> Path:
+        """Return where the checked model of a run of the app is in a format."""
+        if name == "savedmodel":
+            return self.export_folder
+        return self.folder / "exports" / name / "model"
+
+    @property
+    def scores_folder(self) -> Path:
+        """Where the answers for many pictures are that were asked for in the app."""
+        return self.folder / "scores"
+
     @property
     def exists(self) -> bool:
         """Whether the folder holds a run, finished or not."""
@@ -161,6 +178,10 @@ class Run:
         """Keep a JSON value ('split', 'history', 'versions', ...) in the run folder."""
         store.write_json(self.folder / f"{name}.json", value)
 
+    def forget(self, name: str) -> None:
+        """Remove what `write` kept under this name."""
+        (self.folder / f"{name}.json").unlink(missing_ok=True)
+
     def status(self, phase: str, **details: Any) -> None:
         """Replace the status: what is being done, and how far it is."""
         now = {"time": round(time.time(), 3), "phase": phase, **details}
@@ -187,6 +208,13 @@ class Run:
         whole = data[: data.rfind(b"\n") + 1]
         rows = [row for line in whole.splitlines() if (row := _event(line)) is not None]
         return rows, offset + len(whole)
+
+    def events_bytes(self) -> int:
+        """Return how long the events are by now: another number where something has happened."""
+        try:
+            return (self.folder / "events.jsonl").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def request_stop(self) -> None:
         """Ask the process that works on the run to end, with the best so far if there is one."""
@@ -238,8 +266,7 @@ class Run:
         for part, (positions, probabilities) in parts.items():
             arrays[f"{part}_positions"] = np.asarray(positions, np.int64)
             arrays[f"{part}_probabilities"] = probabilities.astype(np.float32)
-        with store.replacing(self.folder / "answers.npz") as partial:
-            np.savez(partial, allow_pickle=False, **arrays)
+        self.save_arrays("answers", **arrays)
 
     def answers(self, part: str) -> "tuple[np.ndarray, np.ndarray] | None":
         """Return (positions in the data set [n], probabilities [n, classes]), where kept.
@@ -247,20 +274,34 @@ class Run:
         Raises:
             RunError: the file is damaged.
         """
+        kept = self.arrays("answers")
+        if kept is None or f"{part}_positions" not in kept:
+            return None
+        return kept[f"{part}_positions"], kept[f"{part}_probabilities"]
+
+    def save_arrays(self, name: str, **arrays: "np.ndarray") -> None:
+        """Keep arrays under a name ("answers", "refusal") in the run folder."""
         import numpy as np
 
+        with store.replacing(self.folder / f"{name}.npz") as partial:
+            np.savez(partial, allow_pickle=False, **arrays)
+
+    def arrays(self, name: str) -> "dict[str, np.ndarray] | None":
+        """Return what `save_arrays` kept under this name, or None.
+
+        Raises:
+            RunError: the file is damaged.
+        """
+        import numpy as np
+
+        path = self.folder / f"{name}.npz"
         try:
-            with (
-                (self.folder / "answers.npz").open("rb") as file,
-                np.load(file, allow_pickle=False) as kept,
-            ):
-                return kept[f"{part}_positions"], kept[f"{part}_probabilities"]
-        except (FileNotFoundError, KeyError):
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+                return {key: kept[key] for key in kept.files}
+        except FileNotFoundError:
             return None
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise RunError(
-                f"'{self.folder / 'answers.npz'}' cannot be read ({error}). Train this run again."
-            ) from error
+            raise RunError(f"'{path}' cannot be read ({error}). Train this run again.") from error
 
     def seconds_spent(self) -> float:
         """Return the working seconds that earlier processes recorded for this run."""
@@ -289,12 +330,13 @@ class Run:
             yield
 
     def _lasting(self) -> Iterator[Path]:
-        for name in ("split", "advice", "honesty", "result", "export"):
+        for name in ("split", "advice", "honesty", "result", "export", "search"):
             yield self.folder / f"{name}.json"
         yield self.model_path
-        for root, _, names in os.walk(self.checkpoint_folder):
-            ended = (name for name in names if not name.endswith((".partial", ".partial.npz")))
-            yield from (Path(root) / name for name in ended)
+        for folder in (self.checkpoint_folder, *self.trials_folder.glob("*/checkpoint")):
+            for root, _, names in os.walk(folder):
+                ended = (name for name in names if not name.endswith((".partial", ".partial.npz")))
+                yield from (Path(root) / name for name in ended)
 
     def _foreign(self) -> Iterator[Path]:
         return (path for path in self.folder.iterdir() if path.name != "lock")

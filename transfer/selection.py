@@ -9,6 +9,7 @@ _START = 2  # the best so many are in from the beginning, so that it is never on
 _BAGS = 8
 _ROUNDS = 30
 _MOST = 2000  # pictures that judge, at most
+_LEAST_WEIGHT = 0.02  # members below it would cost more than they say
 
 
 def weights(answers: list[np.ndarray], labels: np.ndarray, seed: int) -> np.ndarray:
@@ -33,6 +34,13 @@ def weights(answers: list[np.ndarray], labels: np.ndarray, seed: int) -> np.ndar
         bag = rng.integers(0, len(truth), len(truth))
         total += _greedy(logits[:, bag], truth[bag])
     return total / total.sum()
+
+
+def lasting(weights: np.ndarray) -> np.ndarray:
+    """Return weights without the smallest; never one alone, however little the second may count."""
+    second = np.sort(weights)[-2:].min()
+    kept = np.where(weights >= min(_LEAST_WEIGHT, second), weights, 0.0)
+    return kept / kept.sum()
 
 
 def _greedy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -54,7 +54,7 @@ def in_words(lacking: Lacking) -> str:
         return (
             "This computer has too little memory left for the training. What was done until now is"
             " kept. Close other programs and start it again: it goes on where it was. If it stays"
-            " so, choose a smaller network or a smaller --image-size."
+            " so, choose a smaller network or a smaller input size (--image-size)."
         )
     return (
         f"The disk with '{store.home()}' is full. What was done until now is kept. Make room: empty"

@@ -254,5 +254,7 @@ def _missing(spec: BackboneSpec, image_size: int, error: Exception) -> str:
         f" Put the file '{file_name(spec, image_size)}' into the folder '{folder()}'"
     )
     if sizes := _sizes_here(spec):
-        message += f", or choose --image-size {max(sizes)}, whose file is here"
+        size = max(sizes)
+        message += f", or choose an input size of {size} pixels (--image-size {size}), whose file"
+        message += " is here"
     return message + f", or choose the backbone '{catalog.BUILTIN}', which needs no download."

@@ -4,10 +4,11 @@ const EVERY = 95; // milliseconds between two pictures: each third one of a came
 const SIDE = 640; // pixels of the longer side of a picture
 const QUALITY = 0.9; // of the JPEG
 const ENCODING = 3; // pictures at once that are being made into a JPEG; then one is left out
+const KEEP = 200; // milliseconds in which changes are gathered before they are kept
 const LINGER = 1000; // milliseconds for which the camera runs on while no page shows it
 
 // By the component's key. Kept outside the mounted element: the pictures stay while Streamlit
-// reruns the page, and while another page of the app is open.
+// reruns the page, and while another page of the app is open. `Kept` brings them over a reload.
 const cameras = new Map();
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -33,6 +34,7 @@ class Camera extends Sender {
     super();
     this.canvas = document.createElement("canvas");
     addEventListener("pagehide", (event) => event.persisted || this.withdraw());
+    addEventListener("pagehide", () => this.keep(0));
     document.addEventListener("visibilitychange", () => this.letGo());
     addEventListener("blur", () => this.letGo());
     navigator.mediaDevices?.addEventListener("devicechange", () => this.listCameras());
@@ -51,6 +53,7 @@ class Camera extends Sender {
     Object.assign(this, { classes: data.classes, fewest: data.fewest, needed: data.needed });
     this.first = data.cards;
     if (!this.cards.length) this.begin();
+    if (!this.kept) this.restore(data.key);
     wire(this, mount.root);
     this.render();
     this.report();
@@ -62,8 +65,49 @@ class Camera extends Sender {
     setTimeout(() => this.mount || this.stop(), LINGER);
   }
 
+  render() {
+    super.render();
+    this.keep();
+  }
+
   draw(root) {
     draw(this, root);
+  }
+
+  // Keeps the pictures that were not sent yet, soon, and all changes until then at once.
+  keep(wait = KEEP) {
+    if (this.restoring || !this.kept) return;
+    clearTimeout(this.keeping);
+    const now = () => this.kept.write(this.state(), this.cards.flatMap((card) => card.kept()));
+    if (wait) this.keeping = setTimeout(now, wait);
+    else now();
+  }
+
+  state() {
+    const cards = this.cards.map(({ number, typed }) => ({ number, typed }));
+    return { cards, presses: this.presses, session: this.session };
+  }
+
+  // Brings back what was taken before the page was loaded anew. No picture is taken meanwhile.
+  async restore(name) {
+    this.kept = new Kept(name);
+    this.restoring = true;
+    const found = await this.kept.read();
+    if (found) await this.bringBack(found);
+    this.restoring = false;
+    this.render();
+  }
+
+  async bringBack({ state: { cards, presses, session }, shots }) {
+    Object.assign(this, { presses, session });
+    this.cards = cards.map(({ number, typed }) => Object.assign(new Card(this, typed), { number }));
+    for (const { number, ...shot } of shots) {
+      const picture = await createImageBitmap(shot.blob).catch(() => null);
+      const card = this.cards.find((one) => one.number === number);
+      if (picture) card?.add({ ...shot, thumb: thumbnail(picture), made: Promise.resolve() });
+    }
+    const values = { pictures: this.many("picture", this.total) };
+    this.turn("idle", { note: fill(this.texts.restored, values) });
   }
 
   begin() {
@@ -134,7 +178,7 @@ class Camera extends Sender {
   // Taking pictures.
 
   hold(card) {
-    if (this.holding || this.trouble || this.busy) return;
+    if (this.holding || this.trouble || this.busy || this.restoring) return;
     this.holding = { card, press: (this.presses += 1), taken: 0, last: -Infinity };
     this.turn("idle");
     this.follow(this.holding);
@@ -174,12 +218,14 @@ class Camera extends Sender {
     const { videoWidth: width, videoHeight: height } = video;
     const scale = Math.min(1, SIDE / Math.max(width, height));
     const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
-    const shot = { press, time: Date.now(), thumb: thumbnail(video) };
+    const time = Date.now();
+    const shot = { id: `${press}-${time}`, press, time, thumb: thumbnail(video) };
     paint(Object.assign(this.canvas, size), video);
     this.encoding += 1;
     shot.made = new Promise((done) => this.canvas.toBlob(done, "image/jpeg", QUALITY)).then((blob) => {
       this.encoding -= 1;
       shot.blob = blob;
+      this.keep();
     });
     card.add(shot);
     this.render();
@@ -233,7 +279,7 @@ class Camera extends Sender {
     this.send(`${fill(this.texts.called, values)}.tar`, new Tar(entries), entries);
   }
 
-  // A reload takes the pictures with it: they cannot be chosen again.
+  // After a reload what was not sent whole is sent anew: see `Kept`.
   mark() {
     return "";
   }
@@ -241,6 +287,7 @@ class Camera extends Sender {
   arrived() {
     this.cards = [];
     this.begin();
+    this.keep(0);
   }
 }
 

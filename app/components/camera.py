@@ -48,6 +48,7 @@ _TEXTS = sending.TEXTS | {
     "empty": "No pictures yet",
     "shot": "Remove picture {n} of {name}",
     "shots": "Pictures of {name}",
+    "restored": "{pictures} from before the page was loaded anew: not sent yet, and here again.",
     "removed": "1 picture of {name} removed.",
     "undo": "Put it back",
     "remove_class": "Remove {name}",
@@ -98,7 +99,7 @@ _mount = st.components.v2.component(
     "transfer_camera",
     html=_HTML,
     css=sending.style("uploader.css", "camera.css"),
-    js=sending.script("bursts.js", "card.js", "camera.js"),
+    js=sending.script("bursts.js", "kept.js", "card.js", "camera.js"),
 )
 
 

@@ -56,6 +56,12 @@ class Card {
     if (focused) (next ?? this.holder).focus();
   }
 
+  // What has to be kept of the pictures, those that are made already.
+  kept() {
+    const made = this.shots.filter(({ blob }) => blob);
+    return made.map(({ id, press, time, blob }) => ({ id, press, time, blob, number: this.number }));
+  }
+
   button(shot) {
     const button = document.createElement("button");
     button.type = "button";
@@ -113,15 +119,16 @@ function wireHold(button, { begin, end, isHeld }) {
   button.oncontextmenu = (event) => event.preventDefault(); // of a long touch
 }
 
-function paint(canvas, video) {
-  canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
+function paint(canvas, picture) {
+  canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
 }
 
-function thumbnail(video) {
-  const { videoWidth: width, videoHeight: height } = video;
+// Of what the camera shows, or of a picture.
+function thumbnail(source) {
+  const { videoWidth: width = source.width, videoHeight: height = source.height } = source;
   const scale = THUMB / Math.min(width, height);
   const size = { width: Math.round(width * scale), height: Math.round(height * scale) };
   const canvas = Object.assign(document.createElement("canvas"), size);
-  paint(canvas, video);
+  paint(canvas, source);
   return canvas;
 }

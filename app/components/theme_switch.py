@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from app import state
+
 # Streamlit reads its theme from this key of the page's path when the page loads.
 _JS = """
 export default function ({ parentElement, data }) {
@@ -36,5 +38,4 @@ _component = st.components.v2.component(
 
 def theme_switch() -> None:
     """Mount the button."""
-    pages = ["", "data", "advice", "train", "results", "use", "runs", "mend"]
-    _component(key="theme_switch", data={"pages": pages}, width="content")
+    _component(key="theme_switch", data={"pages": ["", *state.PAGES]}, width="content")

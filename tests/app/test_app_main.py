@@ -115,7 +115,7 @@ def test_an_upload_that_came_to_rest_does_not_keep_it_from_closing(home):
             held.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
             time.sleep(0.5)
             web.send_signal(signal.SIGINT)
-            web.communicate(timeout=12)
+            web.communicate(timeout=30)
         assert web.returncode == 0
     finally:
         web.kill()

@@ -406,6 +406,29 @@ def test_an_upload_that_is_refused_says_why_and_offers_another(open_page, tmp_pa
     assert "transfer_uploader" in {e.proto.component_name for e in page.get("bidi_component")}
 
 
+def test_a_zip_of_loose_pictures_waits_for_its_class(open_page, tmp_path):
+    upload = _uploaded(_loose(tmp_path / "phone.zip"))
+    assert importing.take_in(upload.id).state == "unlabelled"
+    job = jobs.latest("import", upload.id)
+    assert job is not None
+    assert jobs.claim(job, "cpu")
+    page = open_page("data", upload=upload.id)
+    assert title(page) == "Reading phone.zip"  # its process has not ended yet
+    jobs.settle(job, "failed", "lies outside the class folders")
+    page.run()
+    assert title(page) == "Which class are these?"
+    press(page, "name_class")
+    assert "no name yet" in words(page)
+    page.text_input(key="label").set_value(" kiwi ")
+    press(page, "name_class")
+    assert title(page) == "Reading phone.zip"
+    digest = str(importing.take_in(upload.id).digest)
+    page.run()
+    assert page.query_params == {"data": digest}
+    assert datasets.index(digest).counts() == {"kiwi": 3}
+    assert not uploads.get(upload.id).source.exists()
+
+
 def test_an_upload_whose_reading_died_does_not_wait_for_ever(open_page, sample_zip):
     upload = _uploaded(sample_zip)
     uploads.save(replace(upload, state="reading", done=3, total=72))

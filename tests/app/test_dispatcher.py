@@ -84,7 +84,7 @@ COMMANDS: dispatcher.Commands = dict.fromkeys(("train", "import", "advise"), com
 
 
 def wait_for(condition: Callable[[], object], step: Callable[[], object] | None = None) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         if step:

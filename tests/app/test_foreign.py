@@ -414,7 +414,7 @@ class TestClasses:
     def unknown(name: str, tmp_path: Path) -> None:
         import keras
 
-        from transfer import backbones
+        from transfer import backbones, views_at_test
         from transfer.backbones import Backbone
         from transfer.linear import LinearHead
 
@@ -430,8 +430,10 @@ class TestClasses:
         head = LinearHead(kernel, np.zeros(3, np.float32), 1.0, 1.0, 1.0)
         model = backbones.classifier(backbones.with_head(backbone, head, blocks, dropout=0.2))
         model.save(tmp_path / "model.keras")
+        views_at_test.with_views(model, "multi-scale", mirror=True).save(tmp_path / "views.keras")
         keras.backend.clear_session()
         foreign.check_model(tmp_path / "model.keras")
+        foreign.check_model(tmp_path / "views.keras")
 
     def test_a_small_network(self, tmp_path):
         self.unknown("MobileNetV2:0.35", tmp_path)
@@ -470,3 +472,23 @@ def test_sums_are_those_of_the_importer(inside):
             pixels = np.asarray(image)
         content = hashlib.sha256(str(pixels.shape).encode() + pixels.tobytes())
         assert content.hexdigest() == picture["sha256"]
+
+
+class TestSilence:
+    def test_figures_of_another_form(self, refusal, inside):
+        change = edited(inside, "run/calibration.json", lambda value: value.update(answering=[{}]))
+        assert "'calibration.json' has another form" in refusal(change)
+
+    @pytest.mark.parametrize(
+        ("name", "array", "said"),
+        [
+            ("limit", np.zeros(3, np.float32), "do not fit"),
+            ("limit", np.float32(-1), "have no limit"),
+            ("neighbours", np.zeros((5, 1), np.float32), "do not fit together"),
+            ("neighbours", np.array([{"a": 1}], dtype=object), "do not fit"),
+            ("other", np.zeros(3, np.float32), "are to something else"),
+        ],
+    )
+    def test_arrays_that_this_app_does_not_write(self, refusal, inside, name, array, said):
+        data = repacked(inside["run/refusal.npz"], {f"{name}.npy": saved(np.asarray(array))})
+        assert said in refusal({"run/refusal.npz": data})

@@ -24,7 +24,7 @@ def _pid(home: Path) -> int:
     return json.loads((home / "predictor.json").read_text(encoding="utf-8"))["pid"]
 
 
-def _wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+def _wait_until(true: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline
@@ -152,7 +152,7 @@ def test_killed_while_nobody_asks_warm_starts_it_in_the_background(home, picture
     began = time.monotonic()
     for _ in range(20):  # a page that is drawn again and again
         predictor.warm("fruit")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 2  # far less than its start takes
     assert sum(thread.name == "warm" for thread in threading.enumerate()) == 1
     _wait_until(lambda: predictor.state() == "starting")
     _wait_until(lambda: predictor.state() == "ready")

@@ -33,7 +33,7 @@ def born_with(lock: Path, code: str = WAIT) -> Iterator[subprocess.Popen[bytes]]
 
 
 def announced(lock: Path) -> processes.Process:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (process := processes.holder(lock)) is None:
         assert time.monotonic() < deadline
         time.sleep(0.01)

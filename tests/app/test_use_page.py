@@ -11,6 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from app import jobs, predictor, verdicts, workshop
+from app.components import asking
 from tests.app.conftest import Store, harmless, markup, press, running, title, words
 from transfer.runs import Run
 
@@ -94,7 +95,7 @@ def test_pictures_are_classified_by_the_real_model(open_page, served, sample_fol
         assert list(table.value["Probability"]) == [round(p, 4) for p in ordered]
         right += best[1] == label
     assert right >= 2
-    assert "It can only name its 3 classes, even for a picture of something else." in words(page)
+    assert "It can only name its 3 classes." in words(page)
     assert "Answered in" in words(page)
     assert "first answer takes some seconds" not in words(page)
 
@@ -187,6 +188,9 @@ def test_the_model_is_offered_with_what_was_checked(open_page, served):
     assert link["download"] == "First.zip"
     assert re.fullmatch(r"/api/downloads/[\w.-]+/First\.zip", link["href"])
     assert any("tf.saved_model.load" in code.value for code in page.code)
+    over_http = [code.value for code in page.code if "curl" in code.value]
+    assert any("serve fruit=FOLDER" in lines for lines in over_http)
+    assert asking.TENSORFLOW_SERVING in over_http
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ class AppServer:
             process = processes.holder(path)
             return process if process and process.alive else None
 
-        return wait_until(begun, 30, "the training has a process")
+        return wait_until(begun, 120, "the training has a process")
 
     def _program(self) -> list[str]:
         if self._free is None:

@@ -26,7 +26,7 @@ _FLAGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
-_PATIENCE = 60_000  # milliseconds for one step
+_PATIENCE = 120_000  # milliseconds for one step
 _FAILED = pytest.StashKey[bool]()
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.browser
 
 _NARROW = 420  # pixels
 _MOST_TABS = 60
-_PAGES = ("", "advice", "train", "results", "use", "runs", "mend")
+_PAGES = ("", "advice", "search", "train", "results", "use", "runs", "mend")
 
 # What can be pressed and has the focus, in words; also where it is inside a component's shadow.
 _FOCUSED = """() => {

@@ -10,6 +10,8 @@ from tests.browser import steps
 pytestmark = pytest.mark.browser
 
 _HELD = 2.0  # seconds
+_KEPT = 1000  # milliseconds in which a change is surely kept
+_ENOUGH = 4  # pictures of a class
 _FEWEST = 6  # pictures a second that a busy machine must still manage
 _TROUBLE = {
     "refused": (
@@ -53,6 +55,7 @@ def _hold(page: Page, button: Locator, seconds: float) -> None:
     page.mouse.up()
 
 
+@pytest.mark.alone
 def test_two_classes_by_holding_two_buttons(page: Page):
     camera = _camera(page)
     begun = time.monotonic()
@@ -117,6 +120,37 @@ def test_pictures_stay_while_another_page_is_open(page: Page):
     expect(camera.locator(".card").first.locator(".shot")).to_have_count(taken)
     _hold(page, _holder(camera, 0), 0.5)
     assert _count(camera, 0) > taken
+
+
+def test_pictures_that_were_not_sent_are_there_after_a_reload(page: Page):
+    page.on("dialog", lambda dialog: dialog.accept())  # "Leave this page?"
+    camera = _camera(page)
+    camera.locator(".card .name").first.fill("left hand")
+    _hold(page, _holder(camera, 0), 0.5)
+    _hold(page, _holder(camera, 0), 0.5)
+    camera.locator(".card").first.locator(".shot").first.click()  # one too many
+    taken = _count(camera, 0)
+    assert taken
+    counted = camera.locator(".count").first.inner_text()
+    page.wait_for_timeout(_KEPT)
+    page.reload()
+    camera = _camera(page)
+    shots = camera.locator(".card").first.locator(".shot")
+    expect(shots).to_have_count(taken)
+    expect(camera.locator(".card .name").first).to_have_value("left hand")
+    expect(camera.locator(".count").first).to_have_text(counted)
+    expect(camera.locator(".note")).to_contain_text("here again")
+
+    _hold(page, _holder(camera, 1), 1.0)
+    for place in (0, 1):
+        while _count(camera, place) < _ENOUGH:
+            _hold(page, _holder(camera, place), 1.0)
+    camera.locator(".use").click()
+    page.wait_for_url(lambda url: "data=" in url, timeout=steps.LONG)
+    page.goto(page.url.partition("?")[0])
+    camera = _camera(page)
+    expect(camera.locator(".hold").first).to_be_enabled()
+    assert _count(camera, 0) == _count(camera, 1) == 0  # sent, so kept no longer
 
 
 @pytest.mark.parametrize("trouble", list(_TROUBLE))

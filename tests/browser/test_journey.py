@@ -61,7 +61,7 @@ def test_a_zip_becomes_a_classifier_that_gives_the_same_answers_elsewhere(
 
     steps.main_button(page).click()
     page.wait_for_url("**/use?*")
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(orange)
+    page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(orange)
     expect(page.locator("[data-answer]")).to_be_visible()
     shown = {label: float(share) for label, share in steps.figures(page)}
     assert sum(shown.values()) == pytest.approx(1, abs=1e-3)

@@ -192,6 +192,7 @@ def test_a_change_that_is_refused_is_taken_back_and_said(
     expect(page.locator(".shown")).to_have_text("72 pictures")
 
 
+@pytest.mark.alone
 def test_ten_thousand_pictures_stay_fluent(page: Page, server: AppServer):
     _many(server.home, _MANY)
     page.goto(f"{server.url}mend?data=feed")

@@ -65,10 +65,18 @@ def test_a_data_set_is_deleted_after_a_question(
     folder = own_server.home / "datasets" / steps.data_in(page)
     assert folder.is_dir()
     page.get_by_text("Rename or delete this data set").click()
-    page.get_by_role("button", name="Delete these pictures").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("goes from this machine for good and frees")
-    assert folder.is_dir()
-    dialog.get_by_role("button", name="Delete", exact=True).click()
-    expect(page.locator("h1")).to_have_text("Show me what to tell apart.")
+    # Where the page is drawn anew just then, the question is gone, and is asked again.
+    for last in (False, False, True):
+        page.get_by_role("button", name="Delete these pictures").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("goes from this machine for good and frees")
+        assert folder.is_dir()
+        dialog.get_by_role("button", name="Delete", exact=True).click()
+        gone = page.locator("h1").get_by_text("Show me what to tell apart.", exact=True)
+        try:
+            expect(gone).to_be_visible(timeout=None if last else 30_000)
+            break
+        except AssertionError:
+            if last or not folder.is_dir():
+                raise
     assert not folder.exists()

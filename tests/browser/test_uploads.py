@@ -196,7 +196,7 @@ def test_after_a_reload_the_same_file_goes_on_where_it_was(
 
     page.route("**/api/uploads**", cut)
     steps.send(page, large)
-    expect(page.locator(".uploader .left").first).to_contain_text("trying again", timeout=30_000)
+    expect(page.locator(".uploader .left").first).to_contain_text("trying again")
     page.reload()
     page.unroute("**/api/uploads**")
     offsets: list[str] = []

@@ -6,7 +6,9 @@ from urllib.parse import urlsplit
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 
 # Streamlit looks for its server below the address of the page first, which is harmless.
-_PROBE = re.compile(r"https?://[^/]+/(data|advice|train|results|use|runs|mend)/_stcore/[\w-]+$")
+_PROBE = re.compile(
+    r"https?://[^/]+/(data|health|advice|search|train|results|use|runs|mend)/_stcore/[\w-]+$"
+)
 _INSIDE = ("blob", "data", "about")  # schemes that never reach a network
 
 

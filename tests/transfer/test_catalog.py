@@ -199,7 +199,7 @@ def test_what_can_be_asked_for_is_the_table_and_the_two_choices_among_it():
 
 
 def test_too_small_an_image_size_is_refused():
-    with pytest.raises(BackboneError, match="at least 71 pixels a side, but the image size is 64"):
+    with pytest.raises(BackboneError, match="at least 71 pixels a side, but the input size is 64"):
         catalog.check_image_size(catalog.backbone("Xception"), 64)
 
 

@@ -226,6 +226,11 @@ class TestChoice:
         curve = (1.1 + 0.03 * rng.normal(size=100)).tolist()
         assert range_test.choose(self.RATES, curve) is None
 
+    def test_a_first_batch_that_is_easy_by_chance_is_not_chosen(self):
+        curve = [2.0 - 1.0 * math.exp(-(((i - 70) / 15) ** 2)) for i in range(100)]
+        curve[0] = 0.5
+        assert range_test.choose(self.RATES, curve) == pytest.approx(self.RATES[70] / 10, rel=0.05)
+
     def test_none_where_it_ends_at_once(self):
         assert range_test.choose(self.RATES[:5], [1.0, 2.0, 3.0, 4.0, 5.0]) is None
 

@@ -154,7 +154,9 @@ def test_failed_download_names_the_file_and_the_folder(models, server):
 
 def test_failed_download_offers_a_size_whose_file_is_here(models, server):
     (models / V2_FILE.format(128)).touch()
-    with pytest.raises(BackboneError, match="choose --image-size 128, whose file is here"):
+    with pytest.raises(
+        BackboneError, match=r"an input size of 128 pixels \(--image-size 128\), whose file is here"
+    ):
         weights.obtain(_served(server[1]), 160)
 
 

@@ -20,6 +20,7 @@ PICTURE_ENDINGS = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 )
 NO_PICTURE = "it is not a picture"
+LOOSE = "it lies outside the class folders, so it has no class"
 
 Parts = tuple[str, ...]
 
@@ -91,7 +92,7 @@ def _as_folder(label: str) -> str:
 def _no_class(inner: Parts, splits: set[str]) -> str | None:
     """Return why a file has no class, if so."""
     if len(inner) < 2:
-        return "it lies outside the class folders, so it has no class"
+        return LOOSE
     if splits and inner[0] not in splits:
         return "it lies outside the train, val and test folders"
     if splits and len(inner) < 3:

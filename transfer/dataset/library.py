@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from transfer import store
-from transfer.dataset import importer, intake, journal, names, threads
+from transfer.dataset import importer, intake, journal, layout, names, threads
 from transfer.dataset.importer import Job
 from transfer.dataset.index import ImageIndex
-from transfer.errors import ArchiveError, DataError
+from transfer.errors import ArchiveError, DataError, UnlabelledError
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 TEMPORARY = ".import-"
@@ -59,6 +59,7 @@ def import_dataset(
 
     Raises:
         DataError: there is nothing usable at `source`; the message says what to do.
+        UnlabelledError: there are pictures, but in no folder; with `label` they can be taken in.
         ArchiveError: the archive is damaged or over a limit.
     """
     datasets = store.home() / "datasets"
@@ -227,6 +228,8 @@ def _usable(index: ImageIndex, minimum_per_class: int, minimum_classes: int) -> 
     """Set small classes aside, or say why nothing can be learned."""
     counts = index.counts()
     small = {name: n for name, n in counts.items() if n < minimum_per_class}
+    if not counts and any(one.reason == layout.LOOSE for one in index.rejected):
+        raise UnlabelledError(_nothing(index))
     if len(counts) - len(small) < minimum_classes:
         raise DataError(_too_few(index, minimum_per_class, minimum_classes))
     warnings = [

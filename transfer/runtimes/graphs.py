@@ -84,6 +84,20 @@ def frozen(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.nda
     return run
 
 
+def named(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """Return the same for a model whose outputs have names: float32 [n, ...] for each of them."""
+    graph = functools.cache(functools.partial(fixed, model))
+    names = sorted(model.output)  # as `keras.tree.flatten` puts them
+
+    def run(batch: np.ndarray) -> dict[str, np.ndarray]:
+        compute = graph(batch.shape[1:], batch.dtype)
+        starts = range(0, max(len(batch), 1), batch_size)
+        parts = [compute(batch[i : i + batch_size]) for i in starts]
+        return dict(zip(names, map(np.concatenate, zip(*parts, strict=True)), strict=True))
+
+    return run
+
+
 def fixed(
     model: keras.Model,
     shape: tuple[int, ...],

@@ -72,6 +72,11 @@ class Trained:
     learned from training and validation pictures, where the strategy has one. It is called after
     validation, for it may be `model` itself with another head. `history` has one row an epoch;
     `ended` says why training ended.
+
+    For an honest temperature: `held_out` are probabilities [train, classes] by solutions that had
+    not learned the picture's group, where there are such; `factor` is what all logits were already
+    multiplied with to calibrate them. `vectors` gives what the head reads of training or validation
+    pictures [n, d], where that is kept.
     """
 
     strategy: str
@@ -79,6 +84,9 @@ class Trained:
     history: tuple[dict[str, Any], ...]
     ended: str
     refit: Callable[[], keras.Model] | None = None
+    held_out: np.ndarray | None = None
+    factor: float = 1.0
+    vectors: Callable[[tuple[int, ...]], np.ndarray] | None = None
 
 
 Strategy = Callable[[Task], Trained]

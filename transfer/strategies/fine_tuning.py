@@ -108,11 +108,11 @@ def train(task: Task, policy: Policy) -> Trained:
         return model, judged, history, ended
 
     model, judged, history, ended = batch_fitting.largest(task.run, task.config.batch_size, attempt)
-    _calibrate(model, prepared.parts, judged)
+    factor = _calibrate(model, prepared.parts, judged)
     shutil.rmtree(folder / "views", ignore_errors=True)
     rows = (first, *history)
     finished = backbones.without_dropping(prepared.own, prepared.parts)
-    return Trained(policy.strategy, backbones.classifier(finished), rows, ended)
+    return Trained(policy.strategy, backbones.classifier(finished), rows, ended, factor=factor)
 
 
 def prepare(task: Task, policy: Policy, head: LinearHead) -> Prepared:
@@ -223,12 +223,13 @@ def _views(shape: tuple[int, int, int], pictures: int, folder: Path) -> int:
     return count
 
 
-def _calibrate(model: keras.Model, parts: Halves, judged: Validation) -> None:
+def _calibrate(model: keras.Model, parts: Halves, judged: Validation) -> float:
     """Scale the head's logits by the one number that makes the validation labels likeliest."""
     answers = backbones.answers(backbones.compiled(model, _BATCH), judged.inputs, _BATCH)
     _, temperature = linear.calibrated(answers, judged.labels)
     head = parts.upper.get_layer(backbones.HEAD)
     head.set_weights([temperature * value for value in head.get_weights()])
+    return temperature
 
 
 def _counter(task: Task, total: int) -> Callable[[int], None]:

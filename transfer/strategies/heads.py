@@ -52,6 +52,11 @@ def refit(solution: "backbones.keras.Model", head: LinearHead) -> "backbones.ker
     return solution
 
 
+def vectors(task: Task, blocks: tuple[Block, ...], positions: tuple[int, ...]) -> np.ndarray:
+    """Return what a head of these blocks reads of the pictures, float16 [n, d]."""
+    return np.concatenate([task.of(block, positions) for block in blocks], axis=1)
+
+
 def history_row(
     task: Task, head: LinearHead, blocks: tuple[Block, ...]
 ) -> dict[str, float | int | str]:
@@ -74,4 +79,4 @@ def _pieces(positions: tuple[int, ...]) -> list[tuple[int, ...]]:
 def _answers(
     task: Task, head: LinearHead, blocks: tuple[Block, ...], positions: tuple[int, ...]
 ) -> np.ndarray:
-    return head.probabilities(np.concatenate([task.of(b, positions) for b in blocks], axis=1))
+    return head.probabilities(vectors(task, blocks, positions))

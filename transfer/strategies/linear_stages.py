@@ -9,8 +9,6 @@ from transfer.linear import LinearHead, Probe
 from transfer.strategies import heads
 from transfer.strategies.base import Task, Trained
 
-_LEAST_WEIGHT = 0.02  # members below it would cost more than they say
-
 
 def train(task: Task) -> Trained:
     """Fit a ridge classifier on each block and join those that `selection` weights.
@@ -21,11 +19,10 @@ def train(task: Task) -> Trained:
     probes = [*_probes(task)]
     labels = task.labels[np.asarray(task.split.train)]
     weights = selection.weights([one.held_out for one in probes], labels, task.config.seed)
-    second = np.sort(weights)[-2:].min()  # never one alone, however little the second may count
-    weights = np.where(weights >= min(_LEAST_WEIGHT, second), weights, 0.0)
-    weights /= weights.sum()
-    logits = sum(w * linear.logit(p.held_out) for w, p in zip(weights, probes, strict=True))
-    _, temperature = linear.calibrated(linear.softmax(np.asarray(logits)), labels)
+    weights = selection.lasting(weights)
+    parts = (w * linear.logit(p.held_out) for w, p in zip(weights, probes, strict=True))
+    logits = np.sum([*parts], axis=0)
+    _, temperature = linear.calibrated(linear.softmax(logits), labels)
     used = [i for i, weight in enumerate(weights) if weight > 0]
     blocks = tuple(task.features.blocks[i] for i in used)
     members = [probes[i].head for i in used]
@@ -49,6 +46,9 @@ def train(task: Task) -> Trained:
         history=(heads.history_row(task, head, blocks),),
         ended="closed form",
         refit=refit,
+        held_out=linear.softmax(temperature * logits).astype(np.float32),
+        factor=temperature,
+        vectors=lambda positions: heads.vectors(task, blocks, positions),
     )
 
 

@@ -11,7 +11,8 @@ def train(task: Task) -> Trained:
     The refitted model learns from training and validation pictures at the same strength.
     """
     block = pooling.top(task.features.blocks)
-    head = heads.probe(task, block, tell=True).head
+    probe = heads.probe(task, block, tell=True)
+    head = probe.head
     model = heads.model(task, head, (block,))
     return Trained(
         strategy="linear_top",
@@ -19,4 +20,7 @@ def train(task: Task) -> Trained:
         history=(heads.history_row(task, head, (block,)),),
         ended="closed form",
         refit=lambda: heads.refit(model, heads.refitted(task, block, head)),
+        held_out=probe.held_out,
+        factor=head.temperature,
+        vectors=lambda positions: heads.vectors(task, (block,), positions),
     )
