@@ -159,7 +159,9 @@ def test_further_outputs_of_a_model_are_told(port, service, pictures, monkeypatc
 
     monkeypatch.setattr(loaded, "compute", more)
     _, answer = asking.ask(port, "/models/fruit/predict", pictures[0].read_bytes())
-    assert answer["predictions"][0]["outputs"] == {"known": None, "features": [1.0, 1.0]}
+    told = answer["predictions"][0]["outputs"]
+    assert (told["known"], told["features"]) == (None, [1.0, 1.0])
+    assert set(told) == {"answers", "confidence", "features", "known", "strangeness"}
 
 
 def test_openapi_describes_what_is_there_and_nothing_comes_from_elsewhere(port):

@@ -163,7 +163,7 @@ def test_a_published_model_is_served_with_the_answers_of_the_app(models, picture
     assert np.abs(model.compute(prepared)["probabilities"] - expected).max() < 1e-4
     assert model.classes == ("apple", "lemon", "lime")
     assert model.source.kind == "savedmodel"
-    assert model.outputs == ("probabilities",)
+    assert model.outputs == ("answers", "confidence", "known", "probabilities", "strangeness")
 
 
 def test_a_model_of_elsewhere_is_refused(tmp_path):
