@@ -103,7 +103,9 @@ def test_what_is_left_to_do_is_said(exported):
     assert len(about["remains"]) == len(kind.remains)
     assert all(step in words for step in about["remains"])
     assert about["takes"] in words
-    assert about["outputs"] == {"probabilities": ["n", 3]}
+    assert about["outputs"] == {"probabilities": ["n", 3]} | {
+        name: ["n"] for name in ("confidence", "answers", "strangeness", "known")
+    }
     assert "{" not in words
 
 
@@ -126,10 +128,8 @@ def several() -> Classifier:
     backbone = problems.builtin(96)
     random = np.random.default_rng(0)
     inputs = keras.Input((None, None, 3), name="pictures")
-    smaller = keras.ops.round(
-        keras.layers.Resizing(64, 64, interpolation="bilinear", antialias=True)(
-            keras.layers.Resizing(96, 96, interpolation="bilinear", antialias=True)(inputs)
-        )
+    smaller = keras.layers.Resizing(64, 64, interpolation="bilinear", antialias=True)(
+        keras.layers.Resizing(96, 96, interpolation="bilinear", antialias=True)(inputs)
     )
     brightness = keras.ops.mean(smaller, axis=(1, 2, 3), keepdims=False)
     vector = keras.layers.GlobalAveragePooling2D()(smaller)

@@ -41,7 +41,7 @@ def separate(members: Sequence[Member], size: int) -> keras.Model:
     for own in sorted({one.size for one in members} - {size}):
         layer = imaging.resizer(own)
         layer.name = f"resize_{own}"
-        resized[own] = keras.ops.round(layer(inputs))
+        resized[own] = layer(inputs)  # not rounded: halves would fall otherwise in other formats
     read: dict[int, dict[str, Any]] = {}
     answers = []
     for number, one in enumerate(members):

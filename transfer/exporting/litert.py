@@ -6,6 +6,7 @@ too few, activations have 16.
 """
 
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,9 @@ def _convert(
         for name, value in settings.items():
             owner, _, last = name.rpartition(".")
             setattr(getattr(converter, owner) if owner else converter, last, value)
-        target.write_bytes(converter.convert())
+        with warnings.catch_warnings():  # the converter's own interpreter is an old one
+            warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+            target.write_bytes(converter.convert())
 
 
 def _path(folder: Path) -> Path:

@@ -33,9 +33,12 @@ def resize(pixels, size):
     halfway between two whole numbers, one digit decides.
     """
     pixels = pixels.astype(np.float32)
-    between = _between if max(pixels.shape[:2]) <= size else _averaged
-    fewer = between(pixels, size)  # [size, width, 3]
-    values = between(fewer.swapaxes(0, 1), size).swapaxes(0, 1)
+    if max(pixels.shape[:2]) <= size:  # grows: across first, then down
+        wide = _between(pixels.swapaxes(0, 1), size).swapaxes(0, 1)
+        values = _between(wide, size)
+    else:
+        low = _averaged(pixels, size)  # [size, width, 3]
+        values = _averaged(low.swapaxes(0, 1), size).swapaxes(0, 1)
     return np.rint(values).clip(0, 255).astype(np.uint8)
 
 
