@@ -131,11 +131,11 @@ class TestAssembling:
         model.save(path)
         loaded: Any = keras.saving.load_model(path, compile=False)
         pictures = np.random.default_rng(1).integers(0, 256, (2, 70, 90, 3)).astype(np.float32)
-        said = np.asarray(loaded(pictures))  # pyright: ignore[reportCallIssue, reportOptionalCall]
-        np.testing.assert_allclose(said, np.asarray(model(pictures)), atol=1e-6)
+        said = np.asarray(loaded(pictures, training=False))
+        np.testing.assert_allclose(said, np.asarray(model(pictures, training=False)), atol=1e-6)
         np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
         resized = np.round(np.asarray(imaging.resizer(SIZE)(pictures)))
-        apart = assembling.separate(members, SIZE)(resized)
+        apart = assembling.separate(members, SIZE)(resized, training=False)
         mean = sum(w * np.asarray(one) for w, one in zip(weights, apart, strict=True))
         np.testing.assert_allclose(said, mean, atol=1e-5)
 
