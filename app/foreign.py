@@ -67,10 +67,9 @@ _MODEL = ("keras.src.models.functional", "Functional")
 _ROUNDING = 1e-9
 _MODEL_FILES = ["config.json", "metadata.json", "model.weights.h5"]
 
-_ACCURACY = {"accuracy": float, "low": float, "high": float, "n": int}
 _SCORE = {"precision": (float, None), "recall": (float, None), "n": int}
 _REPORT = {
-    **_ACCURACY,
+    **shapes.ACCURACY,
     "loss": float,
     "classes": [str],
     "confusion": [[int]],
@@ -86,13 +85,13 @@ _RESULT = {
     "classes": [str],
     "warnings": [str],
     "splits": {"train": int, "val": int, "test": int},
-    "validation": _ACCURACY,
+    "validation": shapes.ACCURACY,
     "candidates": {EACH: _REPORT},
 }
 _COMPARED = {
     "strategy": str,
-    "validation": (_ACCURACY, None),
-    "test": (_ACCURACY, None),
+    "validation": (shapes.ACCURACY, None),
+    "test": (shapes.ACCURACY, None),
     "seconds": (float, None),
     "note": (str, None),
 }
@@ -248,7 +247,7 @@ def _check_result(result: Any, config: RunConfig, pictures: int, classes: list[s
     reports = [*result["candidates"].values()]
     shares = [result["validation"], *reports]
     if result.get("test") is not None or result.get("test_report") is not None:
-        shapes.check(result, {"test": _ACCURACY, "test_report": _REPORT}, "result.json")
+        shapes.check(result, {"test": shapes.ACCURACY, "test_report": _REPORT}, "result.json")
         reports.append(result["test_report"])
         shares += [result["test"], result["test_report"]]
     shares += _check_comparison(result) + joined.check(result)

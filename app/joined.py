@@ -5,11 +5,10 @@ from typing import Any
 from app import shapes
 from app.shapes import expect
 
-_ACCURACY = {"accuracy": float, "low": float, "high": float, "n": int}
 _ENSEMBLE = {
     "members": [
-        {"name": str, "weight": float, "validation": _ACCURACY, "test": (_ACCURACY, None),
-         "milliseconds": (float, None), "megabytes": (float, None)}
+        {"name": str, "weight": float, "validation": shapes.ACCURACY,
+         "test": (shapes.ACCURACY, None), "milliseconds": (float, None), "megabytes": (float, None)}
     ],
     "gain": {"points": float, "low": float, "high": float, "p": float,
              "only_ensemble": int, "only_member": int},

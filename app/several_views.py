@@ -16,9 +16,8 @@ TITLES = {
     "ten-crops": "Ten crops",
     "multi-scale": "Five scales by ten crops",
 }
-_ACCURACY = {"accuracy": float, "low": float, "high": float, "n": int}
 _ROW = {"kind": str, "views": int, "milliseconds": float}
-_JUDGED = {"accuracy": _ACCURACY, "gain": float, "low": float, "high": float, "p": float}
+_JUDGED = {"accuracy": shapes.ACCURACY, "gain": float, "low": float, "high": float, "p": float}
 _SHAPE = {"part": (str, None), "pictures": int, "mirror": bool, "kinds": [_ROW]}
 _LONGEST = 80  # characters of a run's name
 

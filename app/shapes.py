@@ -20,6 +20,7 @@ from transfer.errors import TransferError
 EACH = ""
 Wanted = tuple[Any, tuple[int | None, ...]]  # the kind of an array, and its sides
 T = TypeVar("T")
+ACCURACY = {"accuracy": float, "low": float, "high": float, "n": int}  # `evaluation.Accuracy`
 MOST_BYTES = 64 * 1024**2  # of one file
 
 

@@ -8,11 +8,10 @@ from transfer import silence
 from transfer.errors import RunError
 from transfer.runs import Run
 
-_ACCURACY = {"accuracy": float, "low": float, "high": float, "n": int}
 _SCORES = {"nll": float, "brier": float, "ece": float, "n": int}
-_BIN = {"low": float, "high": float, "sure": float, "right": _ACCURACY}
+_BIN = {"low": float, "high": float, "sure": float, "right": shapes.ACCURACY}
 _PART = {"before": _SCORES, "after": _SCORES, "bins": [_BIN], "bins_before": [_BIN]}
-_ANSWERED = {"share": _ACCURACY, "right": (_ACCURACY, None)}
+_ANSWERED = {"share": shapes.ACCURACY, "right": (shapes.ACCURACY, None)}
 CALIBRATION = {
     "temperature": float,
     "fitted_on": str,

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from app import datasets, jobs, predictor, workshop
+from app import datasets, jobs, predictor, scores, workshop
 from app.dispatcher import Dispatcher
 from tests.conftest import ROOT
 from transfer import catalog, weights
@@ -213,6 +213,17 @@ def served(_served: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
     """
     monkeypatch.setenv("TRANSFER_HOME", str(_served.home))
     return _served
+
+
+@pytest.fixture
+def shown(served: Store) -> Run:
+    """A run of its own in the store whose prediction process is there already."""
+    run = Run(served.home / "runs" / "shown")
+    shutil.rmtree(run.folder, ignore_errors=True)
+    shutil.copytree(served.home / "runs" / served.run_id, run.folder)
+    for target in ("shown.onnx", *scores.targets(run)):
+        jobs.forget("export" if target.endswith("onnx") else "score", target)
+    return run
 
 
 @pytest.fixture(scope="session")

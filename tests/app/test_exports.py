@@ -1,13 +1,12 @@
 """The further formats on the page "use": asked for, refused with a reason, taken away."""
 
 import re
-import shutil
 import sys
 import zipfile
 
 import pytest
 
-from app import bundles, dispatcher, exports, jobs, scores, workshop
+from app import bundles, dispatcher, exports, jobs, workshop
 from tests.app.conftest import harmless, markup, press, words
 from transfer.errors import TransferError
 from transfer.exporting import formats
@@ -15,17 +14,6 @@ from transfer.runs import Run
 
 ONNX = formats.named("onnx")
 CHECKED = {"checked": 12, "max_difference": 2e-6, "words": "Checked: the same answers on all 12"}
-
-
-@pytest.fixture
-def shown(served) -> Run:
-    """A run of its own in the store whose prediction process is there already."""
-    run = Run(served.home / "runs" / "shown")
-    shutil.rmtree(run.folder, ignore_errors=True)
-    shutil.copytree(served.home / "runs" / served.run_id, run.folder)
-    for target in ("shown.onnx", *scores.targets(run)):
-        jobs.forget("export" if target.endswith("onnx") else "score", target)
-    return run
 
 
 @pytest.fixture

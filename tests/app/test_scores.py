@@ -2,7 +2,6 @@
 
 import csv
 import io
-import shutil
 import zipfile
 
 import pytest
@@ -12,17 +11,6 @@ from app.dispatcher import Dispatcher
 from tests.app.conftest import press, words
 from transfer.errors import DataError
 from transfer.runs import Run
-
-
-@pytest.fixture
-def shown(served) -> Run:
-    """A run of its own in the store whose prediction process is there already."""
-    run = Run(served.home / "runs" / "shown")
-    shutil.rmtree(run.folder, ignore_errors=True)
-    shutil.copytree(served.home / "runs" / served.run_id, run.folder)
-    for target in ("shown.onnx", *scores.targets(run)):
-        jobs.forget("export" if target.endswith("onnx") else "score", target)
-    return run
 
 
 @pytest.fixture
