@@ -31,11 +31,26 @@ def folded(model: keras.Model) -> dict[int, np.ndarray]:
         )  # fmt: skip
         scale = gamma / np.sqrt(variance + norm.epsilon)
         values[id(convolution.kernel)] = kernel * scale.reshape(kernel.shape[2:])
-        values[id(norm.gamma)] = np.ones_like(gamma)
+        ones = np.full_like(variance, 1 - np.float32(norm.epsilon))
+        values[id(norm.gamma)] = _undoing(ones, norm.epsilon)
         values[id(norm.beta)] = beta - mean * scale
         values[id(norm.moving_mean)] = np.zeros_like(mean)
-        values[id(norm.moving_variance)] = np.full_like(variance, 1 - np.float32(norm.epsilon))
+        values[id(norm.moving_variance)] = ones
     return values
+
+
+def _undoing(variance: np.ndarray, epsilon: float) -> np.ndarray:
+    """Return the gamma with which a variance near one gives a factor of one, to the last bit.
+
+    The machine's reciprocal of a root may be off by that bit, and another one on other machines.
+    """
+    root = np.asarray(keras.ops.convert_to_numpy(keras.ops.rsqrt(variance + np.float32(epsilon))))
+    gamma = np.ones_like(variance)
+    for bits in (-2, -1, 1, 2):
+        near = np.float32(1) + bits * np.finfo(np.float32).eps
+        gamma[root * near == 1] = near
+    gamma[root == 1] = 1
+    return gamma
 
 
 def _pairs(model: keras.Model) -> Iterator[tuple[Any, Any]]:
