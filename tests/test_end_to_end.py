@@ -273,6 +273,7 @@ def test_json_stands_alone_on_standard_output(tmp_path):
     assert {row["name"]: row["weights"] for row in rows}["builtin"] == "present"
 
 
+@pytest.mark.slow
 def test_a_killed_fine_tuning_goes_on_and_ends_as_if_undisturbed(sample_zip, tmp_path):
     arguments = ["train", sample_zip, "--backbone", "builtin", "--strategy", "finetune_few"]
     arguments += ["--epochs", "4", "--image-size", "96"]

@@ -443,7 +443,13 @@ class TestClasses:
     def test_every_network(self, name, tmp_path):
         self.unknown(name, tmp_path)
 
-    @pytest.mark.parametrize("strategy", [spec.name for spec in catalog.STRATEGIES])
+    @pytest.mark.parametrize(
+        "strategy",
+        [
+            pytest.param(name, marks=pytest.mark.slow) if name == "finetune_many" else name
+            for name in (spec.name for spec in catalog.STRATEGIES)
+        ],
+    )
     def test_every_strategy(self, strategy, sample_zip, tmp_path, command):
         options = ("--backbone", "builtin", "--strategy", strategy, "--epochs", "1")
         status, _, words = command("train", sample_zip, "--run", tmp_path / "run", *options)

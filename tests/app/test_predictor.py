@@ -143,6 +143,7 @@ def test_killed_over_a_question_it_is_started_again_and_asked_again(home, pictur
     assert _pid(home) != pid
 
 
+@pytest.mark.slow
 def test_killed_while_nobody_asks_warm_starts_it_in_the_background(home, pictures):
     predictor.classify("fruit", pictures[0].read_bytes())
     pid = _pid(home)

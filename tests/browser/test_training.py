@@ -56,6 +56,7 @@ def _stop_and_see(page: Page, run: Run) -> None:
     assert result["ended"] == "stopped"
 
 
+@pytest.mark.slow
 def test_two_runs_one_after_the_other(browsing: Browsing, server: AppServer, sample_zip: Path):
     first, second = browsing.open(server.url), browsing.open(server.url)
     for page in (first, second):
@@ -92,6 +93,7 @@ def test_a_closed_browser_finds_its_training_again(
     assert browsing.traffic.errors == []
 
 
+@pytest.mark.slow
 def test_a_killed_web_server_comes_back_to_the_same_training(
     browsing: Browsing, own_server: AppServer, sample_zip: Path
 ):

@@ -257,7 +257,7 @@ class TestChoice:
 
 
 @pytest.mark.parametrize(
-    "name", ["ants-bees", pytest.param("steel-defects", marks=pytest.mark.slow)]
+    "name", [pytest.param(name, marks=pytest.mark.slow) for name in ("ants-bees", "steel-defects")]
 )
 def test_training_with_the_chosen_rate_works_on_real_pictures(shared, tmp_path, name):
     """From a fresh head the loss falls far with it, and less far with a hundred times as much."""

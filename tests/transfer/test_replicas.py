@@ -72,7 +72,13 @@ class TestWorkingCopy:
         with replicas.working(model, Acceleration()) as trained:
             assert trained is model
 
-    @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+    @pytest.mark.parametrize(
+        "precision",
+        [
+            "mixed_bfloat16",
+            pytest.param("mixed_float16", marks=pytest.mark.slow),  # no CPU computes in it
+        ],
+    )
     def test_half_precision_learns_and_gives_float32_back(self, precision, tmp_path):
         model, pictures = _model(), _pictures(16)
         frozen = [one.numpy() for one in model.non_trainable_variables if "seed" not in one.path]
