@@ -14,8 +14,10 @@ from transfer.turns import Turns
 OnStep = Callable[[str, float, float, str], None]  # phase, done, total, words
 
 _STATUS_EVERY = 0.5  # seconds
-# What a phase takes however few pictures there are, with nothing else at work: graphs are built,
-# a fresh process is started.
+# What a phase takes however few pictures there are, with nothing else at work, on a machine that
+# needs `_COUNTING` of a processor to count: graphs are built, a fresh process is started.
+_COUNTED, _COUNTING = 300_000, 0.028
+_PACES = (0.2, 5.0)  # how many times as long another machine may need
 _FIXED_SECONDS = {
     "advice": 10.0,
     "check": 5.0,
@@ -24,11 +26,11 @@ _FIXED_SECONDS = {
     "validation": 5.0,
     "test": 2.0,
     "familiar": 2.0,
-    "export": 20.0,
+    "export": 25.0,
 }
 # What a picture costs, in passes of the runtime that computes the features: on a CPU the model
-# itself answers more slowly (1.3 to 1.7 times), and the exported one with it.
-_COST = {"validation": 1.5, "test": 1.5, "export": 1.5}
+# itself answers more slowly (1.3 to 1.7 times), and the exported one decodes the files as well.
+_COST = {"validation": 1.5, "test": 1.5, "export": 3.0}
 _EPOCHS = 20  # of a fine-tuning, where nothing else is known
 _TRAINING_COST = 3.0  # of a picture, in forward passes: an upper bound (forward and backward)
 
@@ -60,7 +62,9 @@ class Reporter:
         self.something_to_keep = False
         self._on_step = on_step or (lambda *_: None)
         self._phase, self._phase_began, self._told = "", 0.0, 0.0
+        self._first = (0.0, 0.0)  # when the first part of the phase was done, and how much
         self._turns = Turns()
+        self._pace = _pace()
         self._pictures: dict[str, float] = {}
         self._seconds_per_pass: float | None = None
         self._ends_at: float | None = None
@@ -107,6 +111,7 @@ class Reporter:
         if phase != self._phase:
             self.run.event("phase", phase=phase, words=words)
             self._phase, self._phase_began, self._told = phase, now, 0.0
+            self._first = (now, done)
             self._begun.add(phase)
         if now - self._told > _STATUS_EVERY:
             if not self.something_to_keep and self.stop_wanted():
@@ -154,24 +159,44 @@ class Reporter:
     def _left(self, phase: str, done: float, total: float, left: float | None) -> float | None:
         """Return about how many seconds are left of this phase and those after it, where known."""
         now = time.monotonic()
-        if left is None and done > 0:
-            passed = now - self._phase_began
-            left = passed / done * max(0.0, total - done)
+        if left is None and done > 0 and now > self._phase_began:
+            each = self._seconds_each(done, now)
+            left = each * max(0.0, total - done)
             if phase in ("features", "validation", "test"):
-                self._seconds_per_pass = passed / done / _COST.get(phase, 1.0)
+                self._seconds_per_pass = each / _COST.get(phase, 1.0)
         if left is not None and self._seconds_per_pass is not None and phase in _ORDER:
             later = [name for name in self._pictures if self._is_ahead(name, phase)]
             passes = sum(self._pictures[name] * _COST.get(name, 1.0) for name in later)
             pictures = passes * self._seconds_per_pass
             fixed = sum(_FIXED_SECONDS.get(name, 0.0) for name in later)
-            self._ends_at = now + left + pictures + fixed * self._turns.slowdown() + self._later
+            self._ends_at = now + left + pictures + self._long(fixed) + self._later
         if self._ends_at is None:
             return None
-        latest = min(self._ends_at, self.deadline + _FIXED_SECONDS["export"])
+        latest = min(self._ends_at, self.deadline + self._long(_FIXED_SECONDS["export"]))
         return None if latest == math.inf else round(max(0.0, latest - now), 1)
+
+    def _seconds_each(self, done: float, now: float) -> float:
+        """Return what a picture takes; the first ones wait until a graph is built."""
+        began, before = self._first
+        if not before:
+            self._first = (now, done)
+        if done > before and now > began:
+            return (now - began) / (done - before)
+        return (now - self._phase_began) / done
+
+    def _long(self, seconds: float) -> float:
+        """Return how long here and now takes what takes these seconds on a machine of its own."""
+        return seconds * self._pace * self._turns.slowdown()
 
     def _is_ahead(self, name: str, phase: str) -> bool:
         """Whether a planned phase is still to come; the first validation is before fine-tuning."""
         if name == "fine_tuning" and name not in self._begun:
             return True
         return _ORDER.index(name) > _ORDER.index(phase)
+
+
+def _pace() -> float:
+    """Return how many times as long this machine takes for what one processor does alone."""
+    began = time.thread_time()
+    sum(number * number for number in range(_COUNTED))
+    return min(max((time.thread_time() - began) / _COUNTING, _PACES[0]), _PACES[1])

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
-from transfer import batches, prediction
+from transfer import batches, prediction, runtimes
 from transfer.errors import ExportError
 from transfer.exporting.formats import Format
 from transfer.exporting.writing import EXAMPLE
@@ -76,10 +75,10 @@ def expected(
     model = classifier.outputs
     said = {PROBABILITIES: prediction.probabilities(classifier, pictures, on_progress)}
     if others := [name for name in model.output if name != PROBABILITIES]:
-        run = tf.function(lambda values: model(values, training=False), reduce_retracing=True)
+        run = runtimes.named(model, _BATCH)  # one graph for any number of pictures
         data = batches.pictures(pictures, classifier.image_size, _BATCH)
-        rows = [run(tf.cast(batch, tf.float32)) for batch in data]
-        said |= {name: np.concatenate([np.asarray(row[name]) for row in rows]) for name in others}
+        rows = [run(batch) for batch in data.as_numpy_iterator()]
+        said |= {name: np.concatenate([row[name] for row in rows]) for name in others}
     return said
 
 

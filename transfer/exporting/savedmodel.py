@@ -11,17 +11,27 @@ from transfer.prediction import Classifier
 
 
 class _Servable(tf.Module):
-    """The SavedModel: two signatures, and the class names as an asset."""
+    """The SavedModel: two signatures around one network, and the class names as an asset.
+
+    It holds the variables, but not the layers of Keras: TensorFlow would write and read each of
+    them, which takes longer than all else.
+    """
 
     def __init__(self, classifier: Classifier, labels: Path) -> None:
         super().__init__()
-        self.model, self._image_size = classifier.outputs, classifier.image_size
-        # All variables by name: TensorFlow does not find those of Dropout's random numbers, which
-        # the graph of a fine-tuned model holds, through the layers of Keras.
-        self.variables_of_model = [variable.value for variable in self.model.variables]
+        model, self._image_size = classifier.outputs, classifier.image_size
+        self.variables_of_model = [variable.value for variable in model.variables]
         self.labels = tf.saved_model.Asset(str(labels))
+        shape = [None, self._image_size, self._image_size, 3]
+        self._network = tf.function(
+            lambda pixels: model(pixels, training=False),
+            input_signature=[tf.TensorSpec(shape, tf.float32)],
+            autograph=False,
+        )
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")], autograph=False
+    )
     def from_bytes(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         """Bytes of JPEG, PNG, GIF, BMP or WebP files -> the named outputs."""
         size = self._image_size
@@ -30,13 +40,15 @@ class _Servable(tf.Module):
             image_bytes,
             fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
         )
-        return self.model(tf.cast(pictures, tf.float32), training=False)
+        return self._network(tf.cast(pictures, tf.float32))
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None, None, 3], tf.float32, name="images")],
+        autograph=False,
+    )
     def from_pixels(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         """RGB pixels of one size in 0-255 -> the named outputs."""
-        values = tf.cast(imaging.resize(images, self._image_size), tf.float32)
-        return self.model(values, training=False)
+        return self._network(tf.cast(imaging.resize(images, self._image_size), tf.float32))
 
 
 def write(classifier: Classifier, folder: Path, examples: Sequence[Path]) -> None:
