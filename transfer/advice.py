@@ -37,6 +37,7 @@ _SPREAD_DOUBT = 0.35
 _SPREAD_MOST = 1.5  # log odds
 # The stage profile, in standard errors of the paired difference: middle stage minus last.
 _PROFILE_WEIGHT, _PROFILE_MOST = 0.8, 3.0
+_FINE = 1000  # pictures, from which on a tenth of a percent says something
 _FAR = 4.0  # log odds, or doublings, at the edge of the drawn table
 
 
@@ -204,13 +205,19 @@ def _normal(z: float) -> float:
     return 0.5 * (1 + math.erf(z / math.sqrt(2)))
 
 
+def _right(share: float, images: int) -> str:
+    """Return a share in percent, with as many digits as so many pictures carry."""
+    digits = 0 if images < _FINE and round(100 * share) < 100 else 1
+    return f"{100 * share:.{digits}f} %"
+
+
 def _size_words(evidence: Evidence, size: Axis, slope: float) -> str:
     images, classes = sum(evidence.class_sizes), len(evidence.class_sizes)
     few = "quite a lot" if size.verdict == "lots" else "few"
     words = (
-        f"There are {images:,} pictures to learn from, about {round(images / classes):,} in each of"
-        f" {classes} classes: {few} (quite a lot begins near {LOTS_IMAGES:,} pictures, with"
-        f" {LOTS_PER_CLASS} or more in a class)."
+        f"There are {images:,} pictures, without those put aside for the test, about"
+        f" {round(images / classes):,} in each of {classes} classes: {few} (quite a lot begins near"
+        f" {LOTS_IMAGES:,} pictures, with {LOTS_PER_CLASS} or more in a class)."
     )
     if len(evidence.curve) < 2:
         return words
@@ -227,9 +234,9 @@ def _similarity_words(evidence: Evidence, gap: float, error: float) -> list[str]
     if evidence.bn_shift is not None:
         side = "much as it saw" if evidence.bn_shift < SHIFT_BORDER else "unlike what it saw"
         words.append(
-            f"The network sees them {side} when it learned: its channels' averages are shifted by"
-            f" {evidence.bn_shift:.2f} standard deviations (0: the very kind that it learned from;"
-            f" the border is near {SHIFT_BORDER:.2f})."
+            f"The network sees them {side} when it learned: what its channels say of them is"
+            f" shifted by {evidence.bn_shift:.2f} on average (0: the very kind that it learned"
+            f" from; the border is near {SHIFT_BORDER:.2f})."
         )
     else:
         wide = "in many ways" if evidence.spread > SPREAD_BORDER else "in few ways"
@@ -243,11 +250,12 @@ def _similarity_words(evidence: Evidence, gap: float, error: float) -> list[str]
 
 
 def _profile_words(evidence: Evidence, gap: float, error: float) -> str:
+    images = sum(evidence.class_sizes)
     last = evidence.profile[-1]
     best = max(evidence.profile[:-1], key=lambda score: score.accuracy)
     figures = (
-        f" ({100 * best.accuracy:.1f} % at stage {best.stage}, {100 * last.accuracy:.1f} % at the"
-        " last)"
+        f" ({_right(best.accuracy, images)} at stage {best.stage}, {_right(last.accuracy, images)}"
+        " at the last)"
     )
     if gap > error:
         return (

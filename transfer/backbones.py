@@ -25,6 +25,7 @@ _TORCH_STD = (0.229, 0.224, 0.225)
 _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
 NETWORK_WITH_HEAD = "network_with_head"  # what in a `classifier` comes after its resizing
+WITHIN = "within"  # the layer of a network with a head that is the backbone up to what is pooled
 HEAD = "head"  # the name of the classifier's layer: its variables are "head/kernel", "head/bias"
 
 
@@ -90,7 +91,7 @@ def vectors(backbone: Backbone, blocks: tuple[Block, ...] = ()) -> keras.Model:
 def reading(backbone: Backbone, tensors: list[Any]) -> keras.Model:
     """Return the model: resized RGB pictures (0-255) in, these tensors of the network out."""
     size = backbone.image_size
-    within = keras.Model(backbone.network.input, tensors, name="within")
+    within = keras.Model(backbone.network.input, tensors, name=WITHIN)
     inputs = keras.Input((size, size, 3), dtype="float32", name="pictures")
     outputs = within(_preprocess(inputs, backbone.spec.preprocessing))
     one = outputs[0] if isinstance(outputs, list | tuple) and len(outputs) == 1 else outputs

@@ -82,7 +82,10 @@ def score(options: Namespace) -> Answer:
             step("score", done, total, "Looking at the pictures")
 
         found = scoring.score(run, options.pictures, options.to, tell)
-    left = f" {found.left_out} were left out; their reasons are in it." if found.left_out else ""
+    were = "1 was left out; its reason is" if found.left_out == 1 else (
+        f"{found.left_out} were left out; their reasons are"
+    )  # fmt: skip
+    left = f" {were} in it." if found.left_out else ""
     console.say(f"'{found.path}' has the answers for {found.answered} pictures.{left}")
     return {**found.to_json(), "seconds": round(time.monotonic() - began, 2)}
 

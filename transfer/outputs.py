@@ -5,8 +5,9 @@
     confidence     float32 [n]            the highest of them
     answers        bool [n]               the confidence reaches the limit that the user chose, so
                                           that the answer is right as often as was asked for
-    strangeness    float32 [n]            how far the picture is from all that was learned, over the
-                                          limit that keeps 95 % of the set's own: 1 is that limit
+    strangeness    float32 [n]            how far the picture is from all that was learned, at the
+                                          stage of the network where it is farthest, over the limit
+                                          that keeps 95 % of the set's own: 1 is that limit
     known          bool [n]               the strangeness is at most 1: else it is none of these
 
 The last two are there where the run has learned what is familiar (`refusal`). The pictures are
@@ -19,8 +20,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from transfer import backbones
-from transfer.refusal import Familiar
+from transfer import backbones, pooling, refusal
+from transfer.refusal import Familiar, Near
 
 NAMES = ("probabilities", "confidence", "answers", "strangeness", "known")
 _LEAST = 1e-30  # of a probability, so that its logarithm is finite
@@ -38,23 +39,25 @@ def build(model: keras.Model, limit: float, familiar: Familiar | None) -> keras.
         familiar: tells what it has not learned; None: that is not known.
     """
     read = None if familiar is None else _with_vectors(model)
-    probabilities, read_vectors = read or (model.outputs[0], None)
+    probabilities, means = read or (model.outputs[0], [])
     confidence = ops.max(probabilities, axis=-1)
     found = {
         "probabilities": probabilities,
         "confidence": confidence,
         "answers": ops.greater_equal(confidence, limit),
     }
-    if familiar is not None and read_vectors is not None:
-        strangeness = _strangeness(read_vectors, familiar)
+    if familiar is not None and len(means) == len(familiar.stages):
+        strangeness = _strangeness(means, familiar)
         found |= {"strangeness": strangeness, "known": ops.less_equal(strangeness, 1.0)}
     return keras.Model(model.inputs[0], found, name="answers")
 
 
 def vectors(model: keras.Model) -> keras.Model | None:
-    """Return the model from pixels to what its head reads, [n, d]; None where it has no such head.
+    """Return the model from pixels to the means of the network's last `refusal.STAGES` stages.
 
-    Of a model that looks at several views of a picture, it is their mean.
+    A list of [n, d], from generic to specific; the last is that of the last stage which the head
+    reads. Of several views of a picture it is their mean, of an ensemble that of its first network.
+    None where there is no network with a head.
     """
     read = _with_vectors(model)
     return keras.Model(model.inputs[0], read[1], name="vectors") if read else None
@@ -75,52 +78,87 @@ def _mean(tensor: Any, count: int) -> Any:
     return ops.mean(ops.reshape(tensor, (count, -1, width)), axis=0)
 
 
-def _with_vectors(model: keras.Model) -> tuple[Any, Any] | None:
-    """Return the tensors (probabilities, what the head reads) behind the model's own inputs."""
+def _with_vectors(model: keras.Model) -> tuple[Any, list[Any]] | None:
+    """Return the tensors (probabilities, the last stages' means) behind the model's own inputs."""
     network = backbones.after_resizing(model)
     both = _both(network)
     if both is None:
         return None
-    return both(model.inputs[0] if network is model else _given(network))
+    found = both(model.inputs[0] if network is model else _given(network))
+    return found[0], found[1:]
 
 
 def _both(network: keras.Model) -> keras.Model | None:
-    """Return the network with both outputs; None where there is no head that reads one vector.
-
-    Of several views it is the mean vector, of an ensemble that of its first network.
-    """
+    """Return the network with all these outputs, side by side; None where it has no head."""
     layers = {layer.name: layer for layer in network.layers}
-    if (head := layers.get(backbones.HEAD)) is not None:
-        return keras.Model(network.inputs[0], [network.outputs[0], head.input])
+    if backbones.HEAD in layers:
+        return _of_one(network)
     for member in network.layers:
         if not isinstance(member, keras.Model):
             continue
         if (views := layers.get(VIEWS)) is not None and (inner := _both(member)) is not None:
-            said, read = inner(views.output)
+            said, *means = inner(views.output)
             count = len(views.input)
-            return keras.Model(network.inputs[0], [joined(said, count), _mean(read, count)])
+            every = [joined(said, count), *(_mean(one, count) for one in means)]
+            return keras.Model(network.inputs[0], every)
         if (read := vectors(member)) is not None:
-            return keras.Model(network.inputs[0], [network.outputs[0], read(_given(member))])
+            return keras.Model(network.inputs[0], [network.outputs[0], *read(_given(member))])
     return None
+
+
+def _of_one(network: keras.Model) -> keras.Model | None:
+    """Return a network with a head (see `backbones.with_head`) that tells its stages' means, too.
+
+    It is computed once: the head reads what it read, from the same call that gives the means.
+    """
+    within = next((one for one in network.layers if one.name == backbones.WITHIN), None)
+    if within is None:
+        return None
+    last = pooling.last(within, refusal.STAGES)
+    means = [_pooled(one.stage.tensor, f"mean_{one.stage.number}") for one in last]
+    both = keras.Model(within.inputs[0], [*within.outputs, *means])
+    call = within._inbound_nodes[-1]  # Keras has no public name for it
+    said = both(call.input_tensors[0])
+    read = said[: len(within.outputs)]
+    above = keras.Model(call.output_tensors, network.outputs[0])
+    answers = above(read if len(read) > 1 else read[0])
+    return keras.Model(network.inputs[0], [answers, *said[len(read) :]])
+
+
+def _pooled(tensor: Any, name: str) -> Any:
+    return keras.layers.GlobalAveragePooling2D(name=name)(tensor)
 
 
 def _given(layer: keras.layers.Layer) -> Any:
     """Return the tensor that a layer is given within its model."""
-    return layer._inbound_nodes[-1].input_tensors[0]  # Keras has no public name for it
+    return layer._inbound_nodes[-1].input_tensors[0]
 
 
-def _strangeness(read: Any, known: Familiar) -> Any:
+def _strangeness(means: list[Any], known: Familiar) -> Any:
     """Return the score of `Familiar.scores`, its numbers being the weights of layers."""
-    length = ops.sqrt(ops.sum(ops.square(read), axis=-1, keepdims=True))
-    unit = read / ops.maximum(length, 1e-9)
-    near = _dense("neighbours", _dense("directions", unit, known.directions), known.neighbours.T)
-    return (1.0 - ops.max(near, axis=-1)) / known.limit
+    pairs = zip(known.stages, means, strict=True)
+    found = [_distance(near, values, f"{i}") for i, (near, values) in enumerate(pairs)]
+    return ops.max(ops.stack(found, axis=-1), axis=-1)
 
 
-def _dense(name: str, values: Any, kernel: np.ndarray) -> Any:
+def _distance(near: Near, values: Any, name: str) -> Any:
+    """Return `Near.distances` over the limit, [n]."""
+    length = ops.sqrt(ops.sum(ops.square(values), axis=-1, keepdims=True))
+    unit = values / ops.maximum(length, 1e-9)
+    center = keras.layers.Rescaling(
+        1.0, offset=(-near.center).tolist(), dtype="float32", name=f"center_{name}"
+    )
+    seen = center(unit)
+    own = _dense(f"directions_{name}", seen, near.directions)
+    nearest = _dense(f"neighbours_{name}", own, 2 * near.neighbours.T, -near.lengths)
+    distance = ops.sum(ops.square(seen), axis=-1) - ops.max(nearest, axis=-1)
+    return ops.maximum(distance, 0.0) / near.limit
+
+
+def _dense(name: str, values: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
     layer = keras.layers.Dense(
-        kernel.shape[1], use_bias=False, trainable=False, dtype="float32", name=name
+        kernel.shape[1], use_bias=bias is not None, trainable=False, dtype="float32", name=name
     )
     answer = layer(values)
-    layer.set_weights([kernel])
+    layer.set_weights([kernel] if bias is None else [kernel, bias])
     return answer

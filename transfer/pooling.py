@@ -12,6 +12,7 @@ import keras
 from transfer import stages
 from transfer.stages import Stage
 
+_POOLING = ("pool_", "repeat_", "halves_", "grid_")  # the layers of `pooled`
 GRID_STAGES = 2  # so many of the last stages are kept as 2x2 means too
 
 
@@ -62,6 +63,27 @@ def means(every: tuple[Block, ...]) -> tuple[Block, ...]:
 def top(every: tuple[Block, ...]) -> Block:
     """Return the block of the finished network."""
     return means(every)[-1]
+
+
+def last_means(every: tuple[Block, ...], used: tuple[Block, ...], count: int) -> tuple[Block, ...]:
+    """Return the means of the last `count` stages that a head of these blocks has behind it."""
+    deepest = max(block.stage.number for block in used)
+    return tuple(block for block in means(every) if block.stage.number <= deepest)[-count:]
+
+
+def last(within: keras.Model, count: int) -> tuple[Block, ...]:
+    """Return the means of the last stages of a network that ends in pooled blocks."""
+    place = {id(one): number for number, one in enumerate(within.operations)}
+    ends = [_unpooled(tensor) for tensor in within.outputs]
+    deepest = max(ends, key=lambda tensor: place[id(tensor._keras_history.operation)])
+    return means(blocks(keras.Model(within.inputs[0], deepest)))[-count:]
+
+
+def _unpooled(tensor: Any) -> Any:
+    """Return the feature map [n, h, w, c] of whose means a tensor [n, d] is made by `pooled`."""
+    while (operation := tensor._keras_history.operation).name.startswith(_POOLING):
+        tensor = operation.input
+    return tensor
 
 
 def pooled(block: Block) -> Any:

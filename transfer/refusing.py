@@ -36,7 +36,7 @@ def learn(
     if read is None:
         return None
     judging = read(parts.val)
-    found = refusal.fit(read(train), judging)
+    found = refusal.fit(read(train), judging, parts.together(train))
     if found is None:
         return None
     run.save_arrays(NAME, **found.arrays())
@@ -52,21 +52,21 @@ def learn(
 
 def _computed(
     model: keras.Model, image_size: int, index: ImageIndex, on_step: OnStep
-) -> Callable[[tuple[int, ...]], np.ndarray] | None:
-    """Return what lets the model itself tell what its head reads of pictures; None: it has none."""
+) -> Callable[[tuple[int, ...]], list[np.ndarray]] | None:
+    """Return what lets the model itself tell its last stages' means; None: it has no such."""
     vectors = outputs.vectors(model)
     if vectors is None:
         return None
     side = backbones.side(backbones.after_resizing(model)) or image_size
     extractor = runtimes.small_batches(vectors, (side, side, 3))
 
-    def read(positions: tuple[int, ...]) -> np.ndarray:
+    def read(positions: tuple[int, ...]) -> list[np.ndarray]:
         paths = [index.path(index.pictures[i]) for i in positions]
         data = batches.pictures(paths, side, _BATCH).as_numpy_iterator()
-        found: list[np.ndarray] = []
-        for (rows,) in extractor.stream(data):
+        found: list[tuple[np.ndarray, ...]] = []
+        for rows in extractor.stream(data):
             found.append(rows)
-            on_step(sum(map(len, found)), len(positions))
-        return np.concatenate(found)
+            on_step(sum(len(batch[0]) for batch in found), len(positions))
+        return [np.concatenate(stage) for stage in zip(*found, strict=True)]
 
     return read

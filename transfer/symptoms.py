@@ -237,7 +237,7 @@ def healthy(seen: Seen) -> Reading:
             "healthy",
             "good",
             "Nothing stands out",
-            "The classifier is solved for in one step: there is no curve that could go wrong.",
+            "The classifier is solved for in one step: nothing went on too long or too fast.",
             f"Right on {percent(accuracy)} of {facts.val_images} validation pictures."
             if math.isfinite(accuracy)
             else "",

@@ -213,6 +213,10 @@ class TestReasons:
         assert f"{100 * best.accuracy:.1f} % at stage 2" in profile
         assert f"{100 * last.accuracy:.1f} % at the last" in profile
 
+    def test_few_pictures_carry_whole_percents_only(self):
+        *_, profile = advice.decide(_evidence((104, 104), NEAR, (0.7, 0.875, 0.952))).reasons
+        assert "(88 % at stage 2, 95 % at the last)" in profile
+
     def test_each_is_a_sentence_or_two(self):
         for sizes in (LITTLE, LOTS):
             for shift in (None, NEAR, FAR):

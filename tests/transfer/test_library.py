@@ -119,7 +119,10 @@ def test_too_few_classes_say_what_to_do(folder: Path):
 def test_no_picture_at_all_says_what_to_do(tmp_path: Path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "README.md").write_text("nothing here")
-    with pytest.raises(DataError, match=r"'README.md': it is not a picture.* try again"):
+    with pytest.raises(
+        DataError,
+        match=r"1 file was left out, for example 'README.md': it is not a picture.* try again",
+    ):
         import_dataset(tmp_path / "set")
     with pytest.raises(DataError, match="There is nothing at"):
         import_dataset(tmp_path / "missing.zip")

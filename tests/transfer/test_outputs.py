@@ -35,14 +35,18 @@ def classifier() -> Classifier:
     model = backbones.classifier(backbones.with_head(backbone, head))
     read = outputs.vectors(model)
     assert read is not None
-    learned = _said(read, _pictures(0, 30))
-    familiar = refusal.fit(learned, _said(read, _pictures(50, 10)))
+    learned = _means(read, _pictures(0, 30))
+    familiar = refusal.fit(learned, _means(read, _pictures(50, 10)), np.arange(30))
     return Classifier(model, ("a", "b", "c"), SIZE, 0.5, familiar)
 
 
 def _said(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
     """Answers as they are used: else Keras 3.15 lets BatchNormalization learn at each call."""
     return np.asarray(model(pictures, training=False))
+
+
+def _means(read: keras.Model, pictures: np.ndarray) -> list[np.ndarray]:
+    return [np.asarray(one) for one in read(pictures, training=False)]
 
 
 def _pictures(start: int, number: int, size: int = SIZE) -> np.ndarray:
@@ -62,8 +66,8 @@ def test_the_outputs_are_what_their_names_say(classifier):
     vectors = outputs.vectors(classifier.model)
     assert vectors is not None
     assert classifier.familiar is not None
-    strange = classifier.familiar.scores(_said(vectors, pictures))
-    np.testing.assert_allclose(found["strangeness"], strange, atol=1e-4)
+    strange = classifier.familiar.scores(_means(vectors, pictures))
+    np.testing.assert_allclose(found["strangeness"], strange, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(found["known"], found["strangeness"] <= 1)
     assert not found["known"][-1]  # plain grey is no stripes
     assert found["known"][:-1].mean() > 0.5
@@ -84,6 +88,27 @@ def test_it_loads_as_keras_without_this_package(classifier, tmp_path):
             values, classifier.outputs(pictures, training=False)[name], atol=1e-5
         )
     assert not [one for one in again.layers if type(one).__module__.startswith("transfer")]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_stages_are_those_whose_features_are_kept(number):
+    """A head may read several stages, and stop before the last; the network is computed once."""
+    backbone = problems.builtin(SIZE)
+    blocks = (backbone.blocks[0], *pooling.means(backbone.blocks)[-number:-1])
+    if number == 1:
+        blocks = (backbone.blocks[-1],)
+    width = sum(block.width for block in blocks)
+    model = backbones.classifier(
+        backbones.with_head(backbone, LinearHead(np.ones((width, 2)), np.zeros(2), 1, 1, 0), blocks)
+    )
+    read = outputs.vectors(model)
+    assert read is not None
+    last = pooling.last_means(backbone.blocks, blocks, refusal.STAGES)
+    pictures = _pictures(0, 3)
+    expected = backbones.reading(backbone, [pooling.pooled(one) for one in last])
+    kept = expected(pictures, training=False)
+    for one, other in zip(_means(read, pictures), kept if len(last) > 1 else [kept], strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

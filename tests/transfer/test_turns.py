@@ -29,7 +29,7 @@ def test_then_only_what_was_lately(tmp_path, monkeypatch):
     now = 100.0
     monkeypatch.setattr(turns.time, "monotonic", lambda: now)
     file = tmp_path / "schedstat"
-    measured, ran, waited = Turns(file), 0.0, 0.0
+    measured, ran, waited, found = Turns(file), 0.0, 0.0, 0.0
     for share in (4.0, 4.0, 4.0, 1.0, 1.0, 1.0):  # others came to rest after half a minute
         for _ in range(10):
             now, ran, waited = now + 1, ran + 1 / share, waited + 1 - 1 / share

@@ -252,7 +252,7 @@ def _too_few(index: ImageIndex, minimum_per_class: int, minimum_classes: int) ->
     found = ", ".join(f"'{name}', {n} {'picture' if n == 1 else 'pictures'}" for name, n in some)
     more = ", ..." if len(counts) > len(some) else ""
     classes = "class" if minimum_classes == 1 else "classes"
-    left_out = f" {len(index.rejected)} files were left out." if index.rejected else ""
+    left_out = f" {_left_out(len(index.rejected))}." if index.rejected else ""
     return (
         f"Expected at least {minimum_classes} {classes} with {minimum_per_class} or more pictures"
         f" each; found {len(counts)} ({found}{more}).{left_out} Put each class's pictures in a"
@@ -264,12 +264,13 @@ def _nothing(index: ImageIndex) -> str:
     why = ""
     if index.rejected:
         first = index.rejected[0]
-        why = (
-            f" {len(index.rejected)} files were left out, for example '{first.file}':"
-            f" {first.reason}."
-        )
+        why = f" {_left_out(len(index.rejected))}, for example '{first.file}': {first.reason}."
     return (
         "Expected folders of pictures, one folder a class, but found no picture that can be"
         f" used.{why} Put each class's pictures (JPEG, PNG, WebP, BMP, GIF or TIFF) in a folder"
         " of its own, or list them in a CSV of file,label beside them, and try again."
     )
+
+
+def _left_out(number: int) -> str:
+    return "1 file was left out" if number == 1 else f"{number:,} files were left out"

@@ -166,14 +166,22 @@ def in_words(kind: Format, found: Agreement) -> str:
     """Return what the check has found of a model that may leave."""
     if kind.exact:
         return (
-            f"Checked: the same answers on all {found.checked} pictures (largest difference of a"
-            f" probability: {found.max_difference:.1g})."
+            f"Checked: the same answers on all {found.checked} pictures (percentages differ by"
+            f" {_points(found.max_difference)})."
         )
-    return (
-        f"Checked: the same class on {100 * found.same_label:.1f} % of {found.checked} pictures;"
-        f" right on {100 * found.accuracy:.1f} % of them, the model in full on"
-        f" {100 * found.accuracy_here:.1f} %."
+    same, right, here = (
+        round(share * found.checked)
+        for share in (found.same_label, found.accuracy, found.accuracy_here)
     )
+    return (
+        f"Checked: the same class on {same:,} of {found.checked:,} pictures; right on {right:,} of"
+        f" them, the model in full on {here:,}."
+    )
+
+
+def _points(difference: float) -> str:
+    """Return a small difference of two probabilities in points, as people write numbers."""
+    return "less than 0.001 points" if difference < 1e-5 else f"{100 * difference:.3f} points"
 
 
 def _difference(here: np.ndarray, there: np.ndarray) -> float:

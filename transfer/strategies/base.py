@@ -75,8 +75,8 @@ class Trained:
 
     For an honest temperature: `held_out` are probabilities [train, classes] by solutions that had
     not learned the picture's group, where there are such; `factor` is what all logits were already
-    multiplied with to calibrate them. `vectors` gives what the head reads of training or validation
-    pictures [n, d], where that is kept.
+    multiplied with to calibrate them. `vectors` gives the means of the last stages (see
+    `outputs.vectors`) of training or validation pictures, [n, d] each, where they are kept.
     """
 
     strategy: str
@@ -86,7 +86,7 @@ class Trained:
     refit: Callable[[], keras.Model] | None = None
     held_out: np.ndarray | None = None
     factor: float = 1.0
-    vectors: Callable[[tuple[int, ...]], np.ndarray] | None = None
+    vectors: Callable[[tuple[int, ...]], list[np.ndarray]] | None = None
 
 
 Strategy = Callable[[Task], Trained]

@@ -1,8 +1,10 @@
 """The linear heads that the strategies share: one block or several, as one layer of the model."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from transfer import backbones, evaluation, linear
+from transfer import backbones, evaluation, linear, pooling, refusal
 from transfer.linear import LinearHead, Probe
 from transfer.pooling import Block
 from transfer.strategies.base import Task
@@ -55,6 +57,17 @@ def refit(solution: "backbones.keras.Model", head: LinearHead) -> "backbones.ker
 def vectors(task: Task, blocks: tuple[Block, ...], positions: tuple[int, ...]) -> np.ndarray:
     """Return what a head of these blocks reads of the pictures, float16 [n, d]."""
     return np.concatenate([task.of(block, positions) for block in blocks], axis=1)
+
+
+def impressions(
+    task: Task, blocks: tuple[Block, ...]
+) -> Callable[[tuple[int, ...]], list[np.ndarray]]:
+    """Return what gives the last stages' means of pictures, float16 [n, d] each.
+
+    They are those of `outputs.vectors` for a model whose head reads `blocks`.
+    """
+    last = pooling.last_means(task.features.blocks, blocks, refusal.STAGES)
+    return lambda positions: [task.of(block, positions) for block in last]
 
 
 def history_row(

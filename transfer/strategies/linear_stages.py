@@ -48,7 +48,7 @@ def train(task: Task) -> Trained:
         refit=refit,
         held_out=linear.softmax(temperature * logits).astype(np.float32),
         factor=temperature,
-        vectors=lambda positions: heads.vectors(task, blocks, positions),
+        vectors=heads.impressions(task, blocks),
     )
 
 

@@ -22,5 +22,5 @@ def train(task: Task) -> Trained:
         refit=lambda: heads.refit(model, heads.refitted(task, block, head)),
         held_out=probe.held_out,
         factor=head.temperature,
-        vectors=lambda positions: heads.vectors(task, (block,), positions),
+        vectors=heads.impressions(task, (block,)),
     )
