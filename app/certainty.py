@@ -19,7 +19,10 @@ _ABOUT = (
     " 95 % intervals, diamonds show it before the temperature. *NLL* and *Brier score* punish"
     " being sure and wrong; *ECE* is the average distance from the line."
 )
-_LEGEND = "Dots: now, the larger the more pictures, with 95 % intervals. Diamonds: before."
+_LEGEND = (
+    "Dots: now, the larger the more pictures, with 95 % intervals. Diamonds: before its percentages"
+    " were put right."
+)
 _ABOUT_SILENCE = (
     "Below some certainty it can say “not sure enough” instead of guessing. The threshold is chosen"
     " on pictures that it had not learned, with one mistake more than was seen there, and then only"

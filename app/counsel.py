@@ -7,6 +7,7 @@ from app.ways import Cell
 _UNLIKE = "unlike what the network knows"
 _AMOUNT = {True: "little", False: "lots"}
 _LIKE = {True: "similar", False: "different"}
+_MEASURES = {"bn_shift": "the BN shift", "spread": "the spread"}
 _CLEAR, _CLOSE = 0.9, 0.7  # certainty of a verdict
 
 ABOUT_THE_TABLE = """
@@ -62,7 +63,9 @@ def certainty(advice: Advice) -> str:
     size, likeness = advice.size.confidence, advice.similarity.confidence
     if min(size, likeness) >= _CLEAR:
         sure = (percent_sure(size), percent_sure(likeness))
-        return f"Both are {sure[0]} sure." if sure[0] == sure[1] else f"Sure: {' and '.join(sure)}."
+        if sure[0] == sure[1]:
+            return f"Both are {sure[0]} sure."
+        return f"Few or many: {sure[0]} sure. Like or unlike: {sure[1]} sure."
     what = "whether they are few" if size < likeness else "whether they are like those"
     least = percent_sure(min(size, likeness))
     if min(size, likeness) >= _CLOSE:
@@ -157,7 +160,7 @@ def figures(advice: Advice) -> list[tuple[str, str]]:
         ("BN shift", shift),
         *spread,
         ("Similarity", f"{_LIKE[likeness.similar]} ({percent_sure(likeness.confidence)} sure),"
-                       f" by {likeness.measure}"),
+                       f" by {_MEASURES.get(likeness.measure, likeness.measure)}"),
         ("Place in the table", f"amount {_span(advice.amount)}, difference"
                                f" {_span(advice.difference)}; the border is at 0.5"),
         ("Network", f"{advice.backbone} at {advice.image_size} x {advice.image_size} pixels"),

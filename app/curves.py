@@ -21,12 +21,14 @@ def draw(run: Run, events: list[Row]) -> None:
     rows = charts.epochs(part)
     if not any(row["phase"] == "fine_tuning" for row in rows):
         steps = charts.searched(events)
+        # The linear classifier may be known from before: then nothing was searched.
+        tunes = any(row["event"] == "phase" and row["phase"] == "fine_tuning" for row in events)
         if steps:
             _search(steps)
-        elif not run.finished and phases.way(run) != "linear_stages":
+        elif not run.finished and not tunes and phases.way(run) != "linear_stages":
             _empty("They appear when all pictures have been looked at.")
         _listened(events)
-        if steps and ways.tunes(phases.way(run)) and not run.finished:
+        if (steps or tunes) and ways.tunes(phases.way(run)) and not run.finished:
             _empty("The curves of the retraining appear after its first epoch.")
         return
     frame.heading(

@@ -264,6 +264,8 @@ def _suspects(found: Sequence[Suspect], album: _Album) -> list[Finding]:
         for one in found
     )
     headline = f"{sure:,} {looks} more like another class"
+    if others := len(found) - sure:  # they are shown as well
+        headline += f", and {others:,} perhaps"
     return [_finding("suspects", AMBER, headline, groups, "suspect_labels")]
 
 

@@ -23,6 +23,7 @@ from transfer.dataset.index import ImageIndex
 from transfer.errors import DataError, TransferError, UnlabelledError
 
 _SECONDS_BETWEEN = 0.25  # notes of progress
+_PACE_SECONDS = 1.0  # before the pace of the reading is trusted
 _DOUBLE_ENDINGS = (".tar.gz", ".tar.bz2", ".tar.xz")
 
 
@@ -86,6 +87,18 @@ def title(name: str) -> str:
     return Path(name).stem
 
 
+def seconds_left(upload: Upload, now: float) -> float | None:
+    """Return about how many seconds the reading still takes; None where nothing says so yet.
+
+    Unpacking and the first picture take much longer than a picture does: the pace is measured
+    from there on.
+    """
+    passed = now - upload.reading
+    if not upload.reading or not upload.done or passed < _PACE_SECONDS:
+        return None
+    return passed * (upload.total - upload.done) / upload.done
+
+
 class _Progress:
     """Notes now and then how many pictures are read."""
 
@@ -98,12 +111,15 @@ class _Progress:
             return
         self.noted = now
         uploads.get(self.upload.id)  # ends the import of an upload that is gone
-        self.upload = uploads.save(replace(self.upload, done=done, total=total))
+        began = self.upload.reading or time.time()
+        self.upload = uploads.save(replace(self.upload, done=done, total=total, reading=began))
 
 
 def _outcome(upload: Upload) -> Upload:
     """Read the upload; its errors become part of it."""
-    progress = _Progress(uploads.save(replace(upload, state="reading", done=0, total=0)))
+    progress = _Progress(
+        uploads.save(replace(upload, state="reading", done=0, total=0, reading=0.0))
+    )
     try:
         return _way(upload)(_named(upload), progress)
     except uploads.UnknownUploadError:

@@ -6,14 +6,15 @@ from transfer import catalog, weights
 from transfer.catalog import BackboneSpec
 
 # From small and fast to large and accurate: one of each kind, for those who do not want to search.
+# The first named are shown first of all.
 _FEATURED = (
-    "MobileNetV2:0.35",
     "MobileNetV2",
     "EfficientNetV2B0",
-    "ResNet50",
+    "MobileNetV2:0.35",
     "ConvNeXtTiny",
     "EfficientNetV2S",
 )
+_CARDS = 6  # whole rows, of three and of two
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def offers() -> list[Offer]:
 
 
 def first_choice(every: list[Offer], chosen: str) -> list[Offer]:
-    """Return the few to show at once: one of each kind, and the chosen one."""
-    names = {chosen, catalog.BUILTIN, *_FEATURED}
-    return [offer for offer in every if offer.recommended or offer.spec.name in names]
+    """Return the six to show at once: the recommended and the chosen one, and some of each kind."""
+    best = [offer.spec.name for offer in every if offer.recommended]
+    ranked = dict.fromkeys([*best, chosen, catalog.BUILTIN, *_FEATURED])
+    names = list(ranked)[:_CARDS]
+    return [offer for offer in every if offer.spec.name in names]

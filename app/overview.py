@@ -1,6 +1,7 @@
 """The runs as the page of all runs shows them: one line each, in plain words."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from transfer.errors import TransferError
 from transfer.evaluation import Accuracy
 from transfer.runs import Run
 
+NEWEST, BEST, BY_NAME = ORDERS = ("Newest first", "Most often right first", "By name")
 _LONGEST = 72  # characters, so that a number fits into the 80 that are kept of a name
 
 
@@ -68,6 +70,23 @@ def line(run: Run) -> Line:
         created=float(about["created"]),
         bytes=storage.run_size(run.folder.name),
     )
+
+
+def ordered(runs: list[Run], order: str) -> list[Run]:
+    """Return runs, given the newest first, in one of the `ORDERS`."""
+    keys: dict[str, Callable[[Run], Any]] = {
+        NEWEST: lambda _: 0,
+        BEST: lambda run: -_share(run),
+        BY_NAME: lambda run: str(run.about()["name"]).casefold(),
+    }
+    return sorted(runs, key=keys[order])
+
+
+def _share(run: Run) -> float:
+    """Return how often a run is right, -1 where it has no result."""
+    result = _result(run)
+    share = result.get("test") or result.get("validation")
+    return float(share["accuracy"]) if share else -1.0
 
 
 def unused_name(name: str) -> str:

@@ -7,9 +7,11 @@
 """
 
 import contextlib
+import csv
 import secrets
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -36,6 +38,36 @@ class Standing:
     def alive(self) -> bool:
         """Whether something will change by itself."""
         return self.word in ("waiting", "working")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a table says: pictures by class, the most first, and those of which it is not sure.
+
+    `silent` are those on which the classifier would rather say nothing, `strange` those that look
+    like none of its classes, `left_out` the files that could not be read. All but the last are
+    among those counted in `classes`.
+    """
+
+    classes: dict[str, int]
+    silent: int
+    strange: int
+    left_out: int
+
+
+def summary(table: Path) -> Summary:
+    """Count what a table of answers says."""
+    classes: Counter[str] = Counter()
+    silent = strange = left_out = 0
+    with table.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if not row["label"]:
+                left_out += 1
+                continue
+            classes[row["label"]] += 1
+            silent += row.get("answers") == "False"
+            strange += row.get("known") == "False"
+    return Summary(dict(classes.most_common()), silent, strange, left_out)
 
 
 def begin(run: Run, files: Iterable[tuple[str, IO[bytes]]]) -> None:

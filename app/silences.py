@@ -1,5 +1,7 @@
 """What a run's folder says of its probabilities, looked through where it is from elsewhere."""
 
+import re
+
 import numpy as np
 
 from app import shapes
@@ -31,10 +33,13 @@ CALIBRATION = {
 _CHOICE = {"target": float, "threshold": float}
 _REFUSAL = {"keeps": float, "pictures": int, "validation": {"pictures": int, "refused": int}}
 _ARRAYS: dict[str, shapes.Wanted] = {
+    "center": (np.float32, (None,)),
     "directions": (np.float32, (None, None)),
     "neighbours": (np.float32, (None, None)),
+    "lengths": (np.float32, (None,)),
     "limit": (np.float32, ()),
 }
+_STAGE = re.compile(r"([a-z]+)_[0-9]")
 
 
 def check(run: Run) -> None:
@@ -50,14 +55,24 @@ def check(run: Run) -> None:
     if not path.is_file():
         return
     try:
-        shapes.check_arrays(path, _ARRAYS.get, "the pictures that it knows")
+        shapes.check_arrays(path, _array, "the pictures that it knows")
         known = silence.familiar(run)
     except (SuspiciousError, RunError):
         raise
     except Exception:
         raise SuspiciousError("the pictures that it knows cannot be read") from None
-    expect(known is not None and known.limit > 0, "the pictures that it knows have no limit")
-    if known is not None:
-        fit = known.directions.shape[1] == known.neighbours.shape[1] and len(known.neighbours) > 0
-        whole = bool(np.isfinite(known.directions).all() and np.isfinite(known.neighbours).all())
+    expect(known is not None, "the pictures that it knows are of an earlier version")
+    for near in known.stages if known else ():
+        expect(near.limit > 0, "the pictures that it knows have no limit")
+        count, directions = near.neighbours.shape
+        arrays = (near.center, near.directions, near.neighbours, near.lengths)
+        fit = near.directions.shape == (len(near.center), directions)
+        fit &= len(near.lengths) == count > 0
+        whole = all(bool(np.isfinite(one).all()) for one in arrays)
         expect(fit and whole, "the pictures that it knows do not fit together")
+
+
+def _array(name: str) -> shapes.Wanted | None:
+    """Return what is expected of an array of one stage: "limit_0" is its limit."""
+    found = _STAGE.fullmatch(name)
+    return _ARRAYS.get(found[1]) if found else None

@@ -101,6 +101,13 @@ def seconds_left(standing: Standing[Any], now: float) -> float | None:
     return max(0.0, (now - job.started) * (1 - passed) / passed)
 
 
+def give_way(digest: str) -> None:
+    """End the checks before a training on a data set: it has been started."""
+    for job in jobs.active():
+        if job.kind == "rehearse" and measurements.of_data_set(job.target) == digest:
+            jobs.cancel(job)
+
+
 def forget(digest: str) -> None:
     """End and remove the checks of all trainings on a data set."""
     _SHELF.forget(digest)

@@ -86,6 +86,17 @@ def probability(share: float) -> str:
     return {"100": "over 99 %", "0": "under 1 %"}.get(whole, f"{whole} %")
 
 
+def points(difference: float) -> str:
+    """Return a small difference of two probabilities in points, as people write numbers.
+
+    >>> points(3e-6), points(0.0004)
+    ('less than 0.001 points', 'at most 0.040 points')
+    """
+    return (
+        "less than 0.001 points" if difference < 1e-5 else f"at most {100 * difference:.3f} points"
+    )
+
+
 def between(share: Accuracy) -> str:
     """Return the interval: 'between 82 and 98 %'."""
     return f"between {_points(share.low, share.n)} and {percent(share.high, share.n)}"

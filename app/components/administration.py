@@ -3,11 +3,16 @@
 import streamlit as st
 
 from app import datasets, state, storage, words
+from transfer.errors import TransferError
+
+# Keys of the session: why a data set was not deleted, and which one was.
+_WRONG, _GONE = "administration_wrong", "administration_gone"
 
 
 def administration(digest: str) -> None:
     """Offer the versions of a data set, where there are several, then to rename or delete it."""
     _versions(digest)
+    _wrong()
     with st.expander("Rename or delete this data set"):
         typed = st.text_input("Name", value=datasets.title(digest), max_chars=80)
         new = " ".join(typed.split())
@@ -45,6 +50,8 @@ def _versions(digest: str) -> None:
 
 @st.dialog("Delete these pictures?")
 def _confirm(digest: str, size: str) -> None:
+    if st.session_state.pop(_GONE, None) == digest:
+        st.switch_page(state.file_of("data"), query_params={})
     others = len(datasets.versions(digest)) - 1
     st.write(
         f"'{words.plain(datasets.name(digest))}' goes from this machine for good and frees {size}."
@@ -52,6 +59,25 @@ def _confirm(digest: str, size: str) -> None:
     )
     if others > 0:
         st.write(f"Its {words.many(others, 'other version')} {'stays' if others == 1 else 'stay'}.")
-    if st.button("Delete", type="primary", key="really"):
+    # A callback: where the page is drawn anew just then, the dialog is not, and a press in it would
+    # be lost.
+    st.button("Delete", type="primary", key="really", on_click=_delete, args=(digest,))
+    _wrong()
+
+
+def _delete(digest: str) -> None:
+    try:
         storage.delete_data_set(digest)
-        st.switch_page(state.file_of("data"), query_params={})
+    except TransferError as problem:  # a run has begun to learn from it meanwhile
+        st.session_state[_WRONG] = str(problem)
+    else:
+        st.session_state[_GONE] = digest
+        st.query_params.clear()
+
+
+def _wrong() -> bool:
+    """Say once why a data set was not deleted; whether there was anything to say."""
+    problem = st.session_state.pop(_WRONG, None)
+    if problem:
+        st.error(words.plain(problem), icon=":material/error:")
+    return problem is not None

@@ -8,6 +8,7 @@ from app import exports, waiting, words
 from app.components.progress_bar import progress_bar
 from app.exports import Offer
 from app.routes import downloads
+from transfer.exporting.formats import Format
 from transfer.runs import Run
 
 _EVERY = 2.0  # seconds between two looks
@@ -25,28 +26,21 @@ def further_formats(run: Run) -> None:
 
 @st.fragment
 def _offers(run: Run) -> None:
-    offers = [exports.offer(run, kind) for kind in exports.further()]
-    if any(one.alive for one in offers):
-        _watch(run)
-    for one in offers:
-        _card(run, one)
+    for kind in exports.further():
+        one = exports.offer(run, kind)
+        if one.alive:
+            _watch(run, kind)
+        else:
+            _card(run, one)
 
 
 @st.fragment(run_every=_EVERY)
-def _watch(run: Run) -> None:
+def _watch(run: Run, kind: Format) -> None:
     """Show how far what is being written is, and draw the page anew when it has ended."""
-    alive = [one for kind in exports.further() if (one := exports.offer(run, kind)).alive]
-    known = st.session_state.get("exports_alive")
-    names = [one.format.name for one in alive]
-    st.session_state["exports_alive"] = names
-    if not alive or (known is not None and known != names):
+    one = exports.offer(run, kind)
+    if not one.alive:
         st.rerun()
-    for one in alive:
-        share, text = waiting.how_far(one.word, one.status)
-        st.html(
-            f'<p class="small">{html.escape(one.format.title)}: <span aria-live="polite">'
-            f"{html.escape(text)}</span></p>{progress_bar(share, one.format.title)}"
-        )
+    _card(run, one)
 
 
 def _card(run: Run, one: Offer) -> None:
@@ -75,6 +69,12 @@ def _card(run: Run, one: Offer) -> None:
 def _standing(run: Run, one: Offer) -> str:
     if one.word in ("refused", "failed"):
         return f'<p class="verdict poor">✗ not offered</p><p class="small">{_text(one.reason)}</p>'
+    if one.alive:
+        share, text = waiting.how_far(one.word, one.status)
+        return (
+            f'{progress_bar(share, one.format.title)}<p class="quiet small number"'
+            f' aria-live="polite">{_text(text)}</p>'
+        )
     if one.word != "ready":
         return ""
     name = downloads.file_name(str(run.about()["name"]), f"-{one.format.name}.zip")

@@ -1,12 +1,14 @@
 """Many pictures in, a table out: an upload area, how far it is, and the CSV file."""
 
 import html
+from pathlib import Path
 
 import streamlit as st
 
-from app import scores, waiting
+from app import scores, verdicts, waiting, words
 from app.components.progress_bar import progress_bar
 from app.routes import downloads
+from app.scores import Summary
 from transfer.errors import TransferError
 from transfer.runs import Run
 
@@ -30,6 +32,7 @@ def many_pictures(run: Run) -> None:
     if now.word == "failed":
         st.error(f"The pictures could not be looked at. {now.error}", icon=":material/error:")
     if now.table:
+        st.html(f"<p>{html.escape(_told(_counted(now.table, now.table.stat().st_mtime)))}</p>")
         st.download_button(
             "Download the table",
             data=now.table.read_bytes,
@@ -52,6 +55,27 @@ def many_pictures(run: Run) -> None:
             st.error(str(problem), icon=":material/error:")
             return
         st.rerun()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _counted(table: Path, written: float) -> Summary:  # noqa: ARG001
+    return scores.summary(table)
+
+
+def _told(found: Summary) -> str:
+    """Say in a few sentences what the table holds."""
+    each = [f"{n:,} {verdicts.quoted(name)}" for name, n in found.classes.items()]
+    many = sum(found.classes.values())
+    told = f"{words.many(many, 'picture')} answered: {words.and_so_on(each)}." if each else ""
+    if found.silent:
+        told += f" On {found.silent:,} of them it is not sure enough to be relied on."
+    if found.strange:
+        look = "looks" if found.strange == 1 else "look"
+        told += f" {found.strange:,} {look} like none of its classes."
+    if found.left_out:
+        were = "file was" if found.left_out == 1 else "files were"
+        told += f" {found.left_out:,} {were} left out: the table says why."
+    return told.strip()
 
 
 @st.fragment(run_every=_EVERY)

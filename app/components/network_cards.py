@@ -39,14 +39,20 @@ def network_cards(digest: str, every: list[Offer], chosen: str) -> None:
             {
                 "Network": offer.title,
                 "Parameters (millions)": round(offer.spec.parameters / 1e6, 1),
-                "ImageNet accuracy (%)": offer.spec.top1,
+                "ImageNet accuracy (%)": _top1(offer),
                 "Input (pixels)": offer.spec.input_size,
                 "Weights": offer.weight_words,
             }
             for offer in every
         ]
-        st.dataframe(rows, hide_index=True)
+        right = st.column_config.TextColumn(alignment="right")
+        st.dataframe(rows, hide_index=True, column_config={"ImageNet accuracy (%)": right})
         st.caption("Accuracies as published; the sources are in the catalog of this program.")
+
+
+def _top1(offer: Offer) -> str:
+    """Return the accuracy for the list, which would say "None" where there is none."""
+    return "–" if offer.spec.top1 is None else f"{offer.spec.top1:.1f}"
 
 
 def _card(digest: str, offer: Offer, taken: bool) -> None:

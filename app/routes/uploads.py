@@ -25,7 +25,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app import datasets, tokens, uploads
+from app import arriving, datasets, tokens, uploads
 from app.uploads import Aim
 from transfer.dataset import names
 from transfer.errors import TokenError, TransferError
@@ -81,12 +81,12 @@ async def _append(request: Request) -> Response:
     if not (offset.isascii() and offset.isdigit()) or len(offset) > 15:
         raise uploads.UploadError("A piece of an upload must say its offset, a number of bytes.")
     length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > uploads.REQUEST_BYTES:
-        most = uploads.amount(uploads.REQUEST_BYTES)
+    if length.isdigit() and int(length) > arriving.REQUEST_BYTES:
+        most = uploads.amount(arriving.REQUEST_BYTES)
         raise uploads.TooLargeError(f"A piece may have at most {most}. Send smaller ones.")
     body = request.stream()
     try:
-        received = await uploads.append(request.path_params["id"], int(offset), body)
+        received = await arriving.append(request.path_params["id"], int(offset), body)
     except TransferError:
         # Read to its end, or the connection would break before the answer gets there.
         await _drain(body)
@@ -175,7 +175,7 @@ def _begin(name: str, size: int, aim: Aim, free: int) -> uploads.Upload:
 
 
 async def _drain(body: AsyncIterator[bytes]) -> None:
-    left = uploads.REQUEST_BYTES
+    left = arriving.REQUEST_BYTES
     async for block in body:
         left -= len(block)
         if left < 0:

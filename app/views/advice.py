@@ -6,7 +6,19 @@ from dataclasses import replace
 
 import streamlit as st
 
-from app import advising, counsel, datasets, evidence, frame, networks, state, ways, words, workshop
+from app import (
+    advising,
+    counsel,
+    datasets,
+    evidence,
+    frame,
+    networks,
+    starting,
+    state,
+    ways,
+    words,
+    workshop,
+)
 from app.advising import Standing, Subject
 from app.components import decision, network_cards, rehearsal, search_offer
 from app.components.expert_drawer import expert_drawer, guessed
@@ -121,6 +133,7 @@ def _start(config: RunConfig, settings: Settings, check: bool) -> None:
     name = f"{settings.name}, all four ways" if check else settings.name
     made = workshop.start(config, name)
     advising.give_way(config.dataset)  # the training measures, and begins at once
+    starting.give_way(config.dataset)
     state.go("train", run=made.folder.name)
 
 

@@ -1,17 +1,16 @@
 """Page 1: choose the pictures, see what was taken in and what was left out."""
 
 import contextlib
-import html
 import time
 
 import pandas as pd
 import streamlit as st
 
-from app import checking, datasets, frame, gallery, health, jobs, state, uploads, words
+from app import checking, class_pictures, datasets, frame, health, jobs, state, uploads, words
 from app.components import administration
 from app.components.camera import camera
 from app.components.uploader import uploader
-from app.importing import name_class, unlabelled
+from app.importing import name_class, seconds_left, unlabelled
 from transfer.dataset import versions
 from transfer.dataset.index import ImageIndex
 from transfer.errors import TransferError
@@ -21,9 +20,6 @@ _PRIVATE = (
     " needed."
 )
 _FILES, _CAMERA = "Files", "The camera"
-_FIRST = 12  # pictures of a class that are shown at once
-_MORE = 96
-_CLASSES = 24
 
 
 def page() -> None:
@@ -100,12 +96,9 @@ def _follow(upload_id: str) -> None:
     elif share is None:
         text = "Unpacking and looking for pictures ..."
     else:
-        began = job.started if job and job.started else upload.created
-        left = (time.time() - began) * (1 - share) / max(share, 0.01)
-        text = (
-            f"{upload.done:,} of {words.many(upload.total, 'picture')},"
-            f" {words.duration(left)} left."
-        )
+        left = seconds_left(upload, time.time())
+        when = f", {words.duration(left)} left" if left is not None else ""
+        text = f"{upload.done:,} of {words.many(upload.total, 'picture')}{when}."
     frame.progress(share, text)
 
 
@@ -219,7 +212,7 @@ def _chosen(digest: str) -> None:
     _adding(digest, asked)
     if left_out:
         _rejected(index)
-    _gallery(digest)
+    class_pictures.draw(digest)
     with st.expander("Use other pictures"):
         _upload("other")
         _list()
@@ -290,60 +283,6 @@ def _rejected(index: ImageIndex) -> None:
     with st.expander(f"{words.many(len(index.rejected), 'file')} left out: why?"):
         rows = [{"File": item.file, "Why it was left out": item.reason} for item in index.rejected]
         st.dataframe(pd.DataFrame(rows), hide_index=True)
-
-
-def _gallery(digest: str) -> None:
-    """Show the classes one below the other, a few pictures of each."""
-    groups = datasets.by_class(digest)
-    frame.heading(
-        "The pictures, class by class",
-        "Look for pictures in the wrong class, for empty or broken ones, and ask: could somebody"
-        " tell these classes apart from these pictures alone? The classifier learns just what it is"
-        " shown. The order is that of the file names.",
-    )
-    _mends(digest)
-    names = list(groups)
-    page = 1
-    if len(names) > _CLASSES:
-        page = st.pagination(-(-len(names) // _CLASSES), key="classes")
-    for name in names[(page - 1) * _CLASSES : page * _CLASSES]:
-        _class(digest, name)
-
-
-def _mends(digest: str) -> None:
-    """Offer the page on which pictures are moved, merged, renamed and deleted."""
-    waiting = len(versions.draft(digest))
-    label = "Mend them: move, rename, merge, delete"
-    if waiting:
-        label = f"Go on mending: {words.many(waiting, 'change')} not kept yet"
-    if st.button(label, key="mend", icon=":material/edit:"):
-        state.go("mend", data=digest)
-
-
-@st.fragment
-def _class(digest: str, name: str) -> None:
-    pictures = datasets.by_class(digest)[name]
-    key = f"shown:{digest}:{name}"
-    shown = st.session_state.get(key, _FIRST)
-    with st.container(key=f"class_{key}", gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            number = words.many(len(pictures), "picture")
-            st.html(
-                f'<span class="class-name">{html.escape(name)}</span>'
-                f' <span class="quiet small">{number}</span>',
-                width="content",
-            )
-            if shown < len(pictures):
-                st.button(
-                    "Show more",
-                    type="tertiary",
-                    key=f"more:{name}",
-                    help=f"More pictures of {words.plain(name)}",
-                    on_click=st.session_state.__setitem__,
-                    args=(key, shown + _MORE),
-                )
-        entries = [gallery.Entry(p.sha256, alt=f"{name}: {p.name}") for p in pictures[:shown]]
-        st.html(gallery.grid(digest, entries))
 
 
 def _list() -> None:

@@ -169,8 +169,12 @@ def _changes(digest: str, changes: tuple[Change, ...]) -> None:
 def _confirm(digest: str, count: int) -> None:
     many = words.many(count, "change")
     st.write(f"{many} that you have not kept go for good. The pictures stay as they were before.")
-    if st.button("Drop them", type="primary", key="really"):
-        versions.discard(digest)
+    # A callback: where the page is drawn anew just then, as it is after each quick check, the
+    # dialog is not, and a press in it would be lost.
+    pressed = st.button(
+        "Drop them", type="primary", key="really", on_click=versions.discard, args=(digest,)
+    )
+    if pressed:
         st.rerun()
 
 

@@ -85,6 +85,12 @@ def _told() -> None:
 
 
 def _list(runs: list[Run]) -> None:
+    if len(runs) > 1:
+        order = st.selectbox(
+            "Order", overview.ORDERS, key="order", width=240, label_visibility="collapsed",
+            bind="query-params",
+        )  # fmt: skip
+        runs = overview.ordered(runs, order)
     shown = runs if st.session_state.get(_ALL) else runs[:_FIRST]
     with st.container(key="runs", gap=None):
         for run in shown:

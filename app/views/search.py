@@ -85,9 +85,8 @@ def _live(name: str, drawn: object) -> None:
         st.html('<p class="quiet">What is being done right now is kept.</p>')
         return
     label = "Take it out of the queue" if standing.word == "waiting" else "Stop, and keep the best"
-    if st.button(label, key="stop_search"):
-        searches.stop(run)
-        st.rerun()
+    # Called before the page is drawn: a press counts though it may be drawn anew just then.
+    st.button(label, key="stop_search", on_click=searches.stop, args=(run,))
 
 
 def _waiting(run: Run, standing: Standing) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import curves, frame, jobs, phases, readings, state, ways, words, workshop
+from app import curves, frame, jobs, phases, readings, state, waiting, ways, words, workshop
 from app.charts import Row
 from app.components import readings as cards
 from app.workshop import Standing
@@ -98,7 +98,8 @@ def _read(run: Run, events: list[Row], alive: bool) -> None:
         return
     strategy, found = next(iter(said.items()))
     frame.heading("What do the curves say?", _ABOUT_READINGS)
-    if drawn and strategy != drawn and ways.known(strategy):
+    asked = drawn or phases.way(run)
+    if ways.known(strategy) and ways.known(asked) and strategy != asked and ways.tunes(asked):
         st.html(f'<p class="quiet small">Of “{ways.named(strategy)}”, which came before.</p>')
     subject = cards.Subject(run, strategy, alive, alive and _keeps(run.status_now(), events))
     cards.cards(subject, found)
@@ -109,10 +110,10 @@ def _waiting(run: Run, standing: Standing) -> None:
     place, number = jobs.place(standing.job) if standing.job else (1, 1)
     at_work = {job.kind for job in jobs.active() if job.state == "running"}
     again = bool(run.read("status")) and not at_work & {"train", "advise"}
-    before = "the one before it has ended"
+    before = f"{waiting.at_work() or 'the one before it'} has ended"
     if "advise" in at_work and "train" not in at_work:
-        before = "the measuring for an advice has ended, in a minute or so"
-    elif "search" in at_work:
+        before += ", in a minute or so"
+    elif at_work - {"import"} == {"search"}:
         before = "the search for settings that is at work has ended, or was stopped on its page"
     if standing.error:
         title, then = "It waits for room on the disk.", "It goes on by itself when there is some."
@@ -135,7 +136,7 @@ def _headline(run: Run, standing: Standing, status: Row) -> None:
     if standing.word == "exporting" or run.finished:
         frame.title(
             "It has learned. The model for taking away is being checked.",
-            "The results are there already; the check takes less than a minute more.",
+            "The results are there already; the check usually takes less than a minute.",
         )
         return
     left = status.get("seconds_left")

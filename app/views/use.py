@@ -146,8 +146,8 @@ def _take(run: Run) -> None:
         f'<div class="card"><p><span class="class-name">SavedModel</span>'
         f' <span class="quiet">for a server or your own program, {size}</span></p>'
         f'<p class="verdict good">✓ checked: the same answers on all {on}</p>'
-        f'<p class="quiet small">Largest difference of a probability:'
-        f" {checked['max_difference']:.1g}.</p>"
+        f'<p class="quiet small">Its percentages differ by'
+        f" {verdicts.points(checked['max_difference'])}.</p>"
         f'<p><a class="button" href="{link}" download="{html.escape(name, quote=True)}">'
         f"Download {html.escape(name)}</a></p></div>"
     )

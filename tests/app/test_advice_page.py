@@ -96,13 +96,13 @@ def test_the_recommended_start_is_trained_when_nothing_is_changed(open_page, fru
 
 
 def test_a_network_whose_weights_are_missing_says_what_it_takes(open_page, fruit, keras_home):
-    page = press(open_page("advice", data=fruit), "choose_ResNet50")
+    page = press(open_page("advice", data=fruit), "choose_EfficientNetV2B0")
     assert "downloaded when the training starts" in words(page)
     assert "nothing of yours goes out" in words(page)
-    assert page.button(key="choose_ResNet50").label == "Chosen"
+    assert page.button(key="choose_EfficientNetV2B0").label == "Chosen"
     assert page.button(key="choose_builtin").label == "Choose"
     config = started(page)
-    assert (config.backbone, config.image_size) == ("ResNet50", 224)
+    assert (config.backbone, config.image_size) == ("EfficientNetV2B0", 224)
 
 
 def test_every_network_of_the_catalog_can_be_chosen(open_page, fruit, keras_home):

@@ -119,18 +119,23 @@ class TestMeasuring:
     def test_another_network_takes_the_place_of_what_is_measured(
         self, open_page, fruit, keras_home
     ):
-        put_weights("ResNet50")
-        page = press(open_page("advice", data=fruit), "choose_ResNet50")
-        assert [job.target for job in jobs.active()] == [Subject(fruit, "ResNet50", 224).key]
+        put_weights("EfficientNetV2B0")
+        page = press(open_page("advice", data=fruit), "choose_EfficientNetV2B0")
+        assert [job.target for job in jobs.active()] == [
+            Subject(fruit, "EfficientNetV2B0", 224).key
+        ]
         press(page, "choose_builtin")
         assert [job.target for job in jobs.active()] == [_subject(fruit).key]
 
     def test_weights_are_not_fetched_unasked(self, open_page, fruit, keras_home):
-        page = press(open_page("advice", data=fruit), "choose_ResNet50")
+        page = press(open_page("advice", data=fruit), "choose_EfficientNetV2B0")
         assert jobs.active() == []
-        assert "it is a download of 94 MB" in words(page)
+        megabytes = catalog.backbone("EfficientNetV2B0").weight_megabytes
+        assert f"it is a download of {megabytes:.0f} MB" in words(page)
         press(page, "measure")
-        assert [job.target for job in jobs.active()] == [Subject(fruit, "ResNet50", 224).key]
+        assert [job.target for job in jobs.active()] == [
+            Subject(fruit, "EfficientNetV2B0", 224).key
+        ]
 
     def test_a_size_of_its_own_is_measured_on_its_own(self, open_page, fruit, keras_home):
         page = open_page("advice", data=fruit)

@@ -258,6 +258,13 @@ class TestChecks:
         assert "Check before you start" in words(page)
         assert [job.kind for job in jobs.active()] == []
 
+    def test_a_training_that_is_started_does_not_wait_for_them(self, page):
+        job = jobs.latest("rehearse", _rehearsed(page).key)
+        assert job is not None
+        assert jobs.claim(job, "cpu")
+        press(page, "start")
+        assert [job.kind for job in jobs.active()] == ["train"]
+
     def test_what_failed_says_why_and_can_be_tried_again(self, page):
         subject = _rehearsed(page)
         job = jobs.latest("rehearse", subject.key)

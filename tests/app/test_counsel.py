@@ -53,7 +53,8 @@ def test_the_cost_of_a_choice():
 
 @pytest.mark.parametrize(
     ("size", "likeness", "says"),
-    [(0.95, 0.98, "Sure: 95 % and 98 %."), (0.999, 0.999, "Both are over 99 % sure."),
+    [(0.95, 0.98, "Few or many: 95 % sure. Like or unlike: 98 % sure."),
+     (0.999, 0.999, "Both are over 99 % sure."),
      (0.75, 0.99, "least so whether they are few"),
      (0.95, 0.8, "least so whether they are like those"), (0.95, 0.5, "close call whether they")],
 )  # fmt: skip
@@ -108,7 +109,7 @@ def test_the_figures_hold_every_number():
     assert told["BN shift"].startswith("0.221 ± 0.004")
     assert told["Pictures"] == "120 in 10 classes"
     assert told["Size"] == "little (93 % sure)"
-    assert told["Similarity"] == "different (97 % sure), by bn_shift"
+    assert told["Similarity"] == "different (97 % sure), by the BN shift"
     assert "difference 0.80 (0.71 to 0.88)" in told["Place in the table"]
     for likeness, amount in itertools.product(("similar", "different"), ("little", "lots")):
         assert all(told for _, told in counsel.figures(_advice(likeness, amount)))

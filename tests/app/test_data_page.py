@@ -349,6 +349,23 @@ def test_deleting_says_what_goes_and_leaves_for_the_first_page(open_page, fruit)
     assert _offered(page) == {}
 
 
+def test_a_press_in_the_dialog_counts_though_the_page_is_drawn_anew_just_then(open_page, fruit):
+    page = open_page("data", data=fruit)
+    press(page, "delete")
+    press(page, "really")  # the dialog is not drawn again
+    assert not (store.home() / "datasets" / fruit).exists()
+    assert title(page) == "Show me what to tell apart."
+
+
+def test_pictures_that_a_run_needs_by_now_stay_and_the_page_says_why(open_page, fruit):
+    page = open_page("data", data=fruit)
+    press(page, "delete")
+    workshop.start(RunConfig(dataset=fruit, backbone="builtin", image_size=96), "My run")
+    press(page, "really")
+    assert (store.home() / "datasets" / fruit).is_dir()
+    assert any("My run" in error.value for error in page.error)
+
+
 def test_pictures_that_a_run_needs_are_not_deleted(open_page, fruit):
     workshop.start(RunConfig(dataset=fruit, backbone="builtin", image_size=96), "My run")
     page = open_page("data", data=fruit)
@@ -366,9 +383,13 @@ def test_an_upload_that_waits_says_so_and_then_how_far_it_is(open_page, sample_z
     jobs.claim(job, "import 1")
     page.run()
     assert "Unpacking and looking for pictures" in words(page)
-    uploads.save(replace(upload, state="reading", done=18, total=72, created=time.time() - 10))
+    began = time.time()
+    upload = uploads.save(replace(upload, state="reading", done=1, total=72, reading=began))
     page.run()
-    assert re.search(r"18 of 72 pictures, .* left\.", words(page))
+    assert "1 of 72 pictures." in words(page)  # unpacking says nothing of how fast it goes
+    uploads.save(replace(upload, done=18, reading=began - 10))
+    page.run()
+    assert "18 of 72 pictures, about 30 seconds left." in words(page)
     assert 'aria-valuenow="25"' in markup(page)
 
 

@@ -39,6 +39,8 @@ def test_a_format_is_asked_for_and_its_progress_is_shown(open_page, shown):
     assert job.target == "shown.onnx"
     assert exports.offer(run, ONNX).word == "waiting"
     assert "export_onnx" not in {button.key for button in page.button}
+    card = next(one.proto.body for one in page.get("html") if 'class-name">ONNX' in one.proto.body)
+    assert "progress" in card  # in its own card, not in a pile with the others
     jobs.claim(job, "cpu")
     working = Run(run.export_place("onnx").parent)
     working.folder.mkdir(parents=True)

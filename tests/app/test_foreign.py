@@ -488,10 +488,12 @@ class TestSilence:
     @pytest.mark.parametrize(
         ("name", "array", "said"),
         [
-            ("limit", np.zeros(3, np.float32), "do not fit"),
-            ("limit", np.float32(-1), "have no limit"),
-            ("neighbours", np.zeros((5, 1), np.float32), "do not fit together"),
-            ("neighbours", np.array([{"a": 1}], dtype=object), "do not fit"),
+            ("limit_0", np.zeros(3, np.float32), "do not fit"),
+            ("limit_0", np.float32(-1), "have no limit"),
+            ("neighbours_0", np.zeros((5, 1), np.float32), "do not fit together"),
+            ("neighbours_0", np.array([{"a": 1}], dtype=object), "do not fit"),
+            ("center_0", np.full(3, np.nan, np.float32), "do not fit together"),
+            ("other_0", np.zeros(3, np.float32), "are to something else"),
             ("other", np.zeros(3, np.float32), "are to something else"),
         ],
     )

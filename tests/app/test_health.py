@@ -93,6 +93,8 @@ class TestSentences:
             ({"suspect_labels": [SUSPECT]}, "1 picture looks more like another class", "amber"),
             ({"suspect_labels": [SUSPECT] * 24}, "24 pictures look more like another class",
              "amber"),
+            ({"suspect_labels": [SUSPECT, {**SUSPECT, "flagged": False}]},
+             "1 picture looks more like another class, and 1 perhaps", "amber"),
             ({"duplicates": [COPIES]}, "1 picture is here more than once", "amber"),
             ({"duplicates": [{**COPIES, "kind": "near"}]},
              "1 picture is here more than once, slightly changed", "amber"),

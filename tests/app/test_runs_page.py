@@ -184,6 +184,27 @@ class TestList:
         press(page, "all")
         assert len([button for button in page.button if button.label == "More"]) == 25
 
+    def test_their_order(self, open_page, finished):
+        copied(workshop.run(finished.run_id), "a newer copy")
+        other = workshop.start(workshop.run(finished.run_id).config(), "Zebras")
+        copy = copied(workshop.run(finished.run_id), "better than all")
+        result = copy.result()
+        share = {**result["test"], "accuracy": 0.99}
+        copy.write("result", {**result, "test": share})
+        page = open_page("runs")
+
+        def shown() -> list[str]:
+            links = [one.proto.label for one in page.get("page_link")]
+            return [one.strip("*") for one in links if one.startswith("**") and one != "**Runs**"]
+
+        newest = ["better than all", "Zebras", "a newer copy", "First"]
+        assert shown() == newest
+        page.selectbox(key="order").select(overview.BEST).run()
+        assert shown() == ["better than all", "a newer copy", "First", "Zebras"]
+        page.selectbox(key="order").select(overview.BY_NAME).run()
+        assert shown() == ["a newer copy", "better than all", "First", "Zebras"]
+        workshop.stop(other)
+
     def test_a_new_training(self, open_page, finished):
         page = press(open_page("runs", data=finished.digest), "new")
         assert "network" in title(page)

@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+from collections import Counter
 
 import pytest
 
@@ -41,6 +42,11 @@ def test_a_zip_becomes_a_table_and_the_pictures_go(run, sample_folder):
     assert all(row["label"] for row in rows[:3])
     assert "is not a picture" in rows[3]["reason"]
     assert not (found.table.parent / "pictures").exists()
+    counted = scores.summary(found.table)
+    assert sum(counted.classes.values()) == 3
+    assert counted.classes == Counter(row["label"] for row in rows[:3])
+    assert counted.silent == sum(row["answers"] == "False" for row in rows)
+    assert counted.left_out == 1
 
 
 def test_two_files_of_one_name_stay_two(run):
@@ -72,3 +78,15 @@ def test_the_page_takes_pictures_and_shows_how_far_it_is(open_page, shown):
     assert "Looking at the pictures: 5 of 9" in words(page.run())
     press(page, "score_stop")
     assert scores.standing(run).word == "none"
+
+
+def test_the_page_says_what_is_in_the_table(open_page, shown):
+    place = shown.scores_folder / "abcd1234"
+    place.mkdir(parents=True)
+    rows = ["apple,True,True,", "apple,False,True,", "lime,True,False,", ",,,it is not a picture"]
+    lines = ["file,label,answers,known,reason", *(f"{n}.jpg,{row}" for n, row in enumerate(rows))]
+    (place / "answers.csv").write_text("\n".join(lines), encoding="utf-8")
+    text = words(open_page("use", run="shown")).replace("\u2068", "").replace("\u2069", "")
+    assert "3 pictures answered: 2 ‘apple’ and 1 ‘lime’." in text
+    assert "On 1 of them it is not sure enough" in text
+    assert "1 looks like none of its classes. 1 file was left out: the table says why." in text

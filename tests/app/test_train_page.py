@@ -242,6 +242,16 @@ def test_fine_tuning_draws_its_epochs_and_marks_the_best(open_page, tuning):
         assert [mark["text"] for mark in marks if mark["type"] == "text"] == ["head", "fine-tuning"]
 
 
+def test_a_retraining_whose_classifier_was_known_before_does_not_wait_for_pictures(
+    open_page, tuning
+):
+    running(tuning)
+    tuning.event("phase", phase="fine_tuning", words="Training")
+    page = _open(open_page, tuning)
+    assert "appear after its first epoch" in words(page)
+    assert "when all pictures have been looked at" not in words(page)
+
+
 def test_the_first_check_of_a_fine_tuning_is_not_yet_the_last(open_page, tuning):
     running(tuning)
     _tune(tuning, 0)
@@ -536,3 +546,10 @@ def test_behind_a_measurement_it_waits_a_minute(open_page, fruit, queued):
     page = _open(open_page, queued)
     assert title(page) == "Waiting for its turn: place 1 of 1."
     assert "when the measuring for an advice has ended" in words(page)
+
+
+def test_behind_something_else_it_says_what_it_waits_for(open_page, queued):
+    job = jobs.submit("export", "some-run.onnx")
+    assert jobs.claim(job, "cpu")
+    page = _open(open_page, queued)
+    assert "starts by itself when the writing of a model has ended" in words(page)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app import datasets, importing, jobs, uploads
+from app import arriving, datasets, importing, jobs, uploads
 from app.uploads import Upload
 from tests.conftest import ROOT
 from transfer import sample, store
@@ -39,14 +39,14 @@ async def broken(data: bytes) -> AsyncIterator[bytes]:
 
 
 def append(upload: Upload, offset: int, data: bytes, **limits: int) -> int:
-    return asyncio.run(uploads.append(upload.id, offset, blocks(data), **limits))
+    return asyncio.run(arriving.append(upload.id, offset, blocks(data), **limits))
 
 
 def sent(path: Path, name: str | None = None, **aim: str) -> Upload:
     """A file that was sent as a whole and is queued."""
     data = path.read_bytes()
     upload = uploads.begin(name or path.name, len(data), uploads.Aim(**aim))  # pyright: ignore[reportArgumentType]
-    most = uploads.REQUEST_BYTES
+    most = arriving.REQUEST_BYTES
     for start in range(0, len(data), most):
         append(upload, start, data[start : start + most])
     return uploads.finish(upload.id)
@@ -224,7 +224,7 @@ class TestPieces:
     def test_are_kept_as_far_as_they_came_when_the_connection_breaks(self):
         upload = uploads.begin("cats.zip", len(self.DATA))
         with pytest.raises(ConnectionResetError):
-            asyncio.run(uploads.append(upload.id, 0, broken(self.DATA[:2_345_678])))
+            asyncio.run(arriving.append(upload.id, 0, broken(self.DATA[:2_345_678])))
         assert uploads.get(upload.id).received == 2_345_678
         append(upload, 2_345_678, self.DATA[2_345_678:])
         assert upload.data.read_bytes() == self.DATA
@@ -241,7 +241,7 @@ class TestPieces:
                 arrived.set()
                 await asyncio.Event().wait()
 
-            task = asyncio.create_task(uploads.append(upload.id, 0, stalled()))
+            task = asyncio.create_task(arriving.append(upload.id, 0, stalled()))
             await arrived.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -263,11 +263,11 @@ class TestPieces:
                         begun.set()
                         await overtook.wait()
 
-            task = asyncio.create_task(uploads.append(upload.id, 0, slow()))
+            task = asyncio.create_task(arriving.append(upload.id, 0, slow()))
             await begun.wait()
             at = upload.received
             assert 0 < at < 3_000_000
-            assert await uploads.append(upload.id, at, blocks(self.DATA[at:])) == len(self.DATA)
+            assert await arriving.append(upload.id, at, blocks(self.DATA[at:])) == len(self.DATA)
             overtook.set()
             assert await task == 3_000_000
 
@@ -278,7 +278,7 @@ class TestPieces:
     def test_may_not_be_more_than_was_announced(self):
         upload = uploads.begin("cats.zip", 1000)
         with pytest.raises(uploads.TooLargeError, match="was said to have 1,000 bytes"):
-            asyncio.run(uploads.append(upload.id, 0, blocks(b"x" * 1001, 100)))
+            asyncio.run(arriving.append(upload.id, 0, blocks(b"x" * 1001, 100)))
         assert upload.received == 1000
 
     def test_have_a_limit_each(self):
@@ -289,7 +289,7 @@ class TestPieces:
         assert upload.data.read_bytes() == self.DATA[: upload.received]
 
     def test_take_little_memory(self):
-        size = uploads.REQUEST_BYTES
+        size = arriving.REQUEST_BYTES
         upload = uploads.begin("cats.zip", size)
 
         async def fresh() -> AsyncIterator[bytes]:
@@ -298,7 +298,7 @@ class TestPieces:
 
         tracemalloc.start()
         try:
-            asyncio.run(uploads.append(upload.id, 0, fresh()))
+            asyncio.run(arriving.append(upload.id, 0, fresh()))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -321,7 +321,7 @@ class TestPieces:
             yield b"x" * 2_000_000
 
         with pytest.raises(uploads.UnknownUploadError):
-            asyncio.run(uploads.append(upload.id, 0, cancelled()))
+            asyncio.run(arriving.append(upload.id, 0, cancelled()))
         assert not upload.folder.exists()
 
 
