@@ -8,7 +8,8 @@ form, are fitted on the training pictures and judged on the test folder.
 
 `calibration`: NLL, Brier score and ECE on validation and test, before and after the one temperature
 that is fitted on leave-group-out answers to the training pictures. `refusal`: the limit keeps 95 %
-of the set's own validation pictures; the test pictures of each other set are to be refused. Stated
+of the set's own validation pictures, by the last stages whichever of them the head reads; the test
+pictures of each other set are to be refused. Stated
 are the shares that are refused, with 95 % intervals, and the AUROC of each pair. `answering`: the
 threshold for being right 95 % of the time, chosen on the same answers out of fold and on validation
 answers, and what it did to the test. Prints one JSON object.
@@ -42,6 +43,10 @@ class Problem:
         """Return float16 [n, d]."""
         stages = self.source.stages(1 if head == "linear_top" else 3)
         return np.concatenate([self.source.rows(positions, block) for block in stages], axis=1)
+
+    def impressions(self, positions: np.ndarray) -> list[np.ndarray]:
+        """Return what `refusal` looks at: the last stages' means, float16 [n, d] each."""
+        return [self.source.rows(positions, one) for one in self.source.stages(refusal.STAGES)]
 
     def labels(self, positions: np.ndarray) -> np.ndarray:
         """Return class numbers [n]."""
@@ -80,17 +85,18 @@ def calibrated(problem: Problem, head: str, seed: int) -> dict[str, Any]:
     return told
 
 
-def refusals(problems: list[Problem], head: str, seed: int, others: int) -> dict[str, Any]:
+def refusals(problems: list[Problem], seed: int, others: int) -> dict[str, Any]:
     """Return for each data set how well test pictures of the others are told from its own."""
     rng = np.random.default_rng(seed)
     some = {
         one.source.name: rng.permutation(np.asarray(one.parts.test))[:others] for one in problems
     }
-    tested = {one.source.name: one.vectors(head, some[one.source.name]) for one in problems}
+    tested = {one.source.name: one.impressions(some[one.source.name]) for one in problems}
     told: dict[str, Any] = {}
     for one in problems:
         train = np.asarray(refusal.sample(one.source.labels, one.parts.train, seed))
-        known = refusal.fit(one.vectors(head, train), one.vectors(head, np.asarray(one.parts.val)))
+        val, groups = np.asarray(one.parts.val), one.parts.together(train)
+        known = refusal.fit(one.impressions(train), one.impressions(val), groups)
         if known is None:
             continue
         name = one.source.name
@@ -129,13 +135,11 @@ def main() -> None:
         sources = small_sets.load(small_sets.ALL, backbone, options.image_size)
         problems = [Problem(one, relations.shared_out(one.index, options.seed)) for one in sources]
         answer["backbones"][backbone] = {
-            head: {
-                "calibration": {
-                    one.source.name: calibrated(one, head, options.seed) for one in problems
-                },
-                "refusal": refusals(problems, head, options.seed, options.others),
-            }
-            for head in Problem.heads
+            "calibration": {
+                head: {one.source.name: calibrated(one, head, options.seed) for one in problems}
+                for head in Problem.heads
+            },
+            "refusal": refusals(problems, options.seed, options.others),
         }
     print(json.dumps(answer))
 

@@ -8,10 +8,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("TRANSFER_SHARED", ROOT.parent / "shared"))
@@ -78,6 +80,14 @@ def environment(home: Path) -> dict[str, str]:
     """Return the environment of a command that uses the store at `home`."""
     weights = {"KERAS_HOME": str(SHARED / "keras")} if (SHARED / "keras").is_dir() else {}
     return {**weights, **os.environ, "TRANSFER_HOME": str(home)}
+
+
+@contextmanager
+def store_at(home: Path) -> Iterator[Path]:
+    """Let this process use the store at `home`, and the shared weights where there are such."""
+    home.mkdir(parents=True, exist_ok=True)
+    with patch.dict(os.environ, environment(home)):
+        yield home
 
 
 def memory_mb(pid: int) -> tuple[float, float]:
