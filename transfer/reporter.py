@@ -158,7 +158,7 @@ class Reporter:
 
     def _left(self, phase: str, done: float, total: float, left: float | None) -> float | None:
         """Return about how many seconds are left of this phase and those after it, where known."""
-        now = time.monotonic()
+        now, waits = time.monotonic(), self._turns.slowdown()
         if left is None and done > 0 and now > self._phase_began:
             each = self._seconds_each(done, now)
             left = each * max(0.0, total - done)
@@ -169,10 +169,11 @@ class Reporter:
             passes = sum(self._pictures[name] * _COST.get(name, 1.0) for name in later)
             pictures = passes * self._seconds_per_pass
             fixed = sum(_FIXED_SECONDS.get(name, 0.0) for name in later)
-            self._ends_at = now + left + pictures + self._long(fixed) + self._later
+            self._ends_at = now + left + pictures + fixed * self._pace * waits + self._later
         if self._ends_at is None:
             return None
-        latest = min(self._ends_at, self.deadline + self._long(_FIXED_SECONDS["export"]))
+        export = _FIXED_SECONDS["export"] * self._pace * waits
+        latest = min(self._ends_at, self.deadline + export)
         return None if latest == math.inf else round(max(0.0, latest - now), 1)
 
     def _seconds_each(self, done: float, now: float) -> float:
@@ -183,10 +184,6 @@ class Reporter:
         if done > before and now > began:
             return (now - began) / (done - before)
         return (now - self._phase_began) / done
-
-    def _long(self, seconds: float) -> float:
-        """Return how long here and now takes what takes these seconds on a machine of its own."""
-        return seconds * self._pace * self._turns.slowdown()
 
     def _is_ahead(self, name: str, phase: str) -> bool:
         """Whether a planned phase is still to come; the first validation is before fine-tuning."""

@@ -75,9 +75,7 @@ def _delete(digest: str) -> None:
         st.query_params.clear()
 
 
-def _wrong() -> bool:
-    """Say once why a data set was not deleted; whether there was anything to say."""
-    problem = st.session_state.pop(_WRONG, None)
-    if problem:
+def _wrong() -> None:
+    """Say once why a data set was not deleted, where it was not."""
+    if problem := st.session_state.pop(_WRONG, None):
         st.error(words.plain(problem), icon=":material/error:")
-    return problem is not None
