@@ -6,7 +6,7 @@ from typing import Any
 
 from app import figures, ways, words
 from app.figures import ClassRow, Figures
-from transfer import catalog
+from transfer import catalog, wording
 from transfer.evaluation import Accuracy
 
 _PROBE = "linear_top"  # what a retrained network has to beat
@@ -16,7 +16,6 @@ _WIDE = 0.10  # an interval wider than this makes two trainings hard to compare
 _SURE = 0.90
 _STEPS = 3
 _COUNTED = 20  # below so many pictures, "9 of 10" says more than a percentage
-_DIGITS = 6  # after the point, at most
 
 _ENDED = {
     "closed form": "The best classifier was solved for, not approached step by step.",
@@ -73,7 +72,7 @@ def percent(share: float, n: int) -> str:
     >>> percent(0.9444, 36).split(), percent(0.9444, 3600).split(), percent(0.998, 500).split()
     (['94', '%'], ['94.4', '%'], ['99.8', '%'])
     """
-    return f"{_points(share, n)}\u00a0%"
+    return f"{wording.points(share, n)}\u00a0%"
 
 
 def probability(share: float) -> str:
@@ -99,7 +98,7 @@ def points(difference: float) -> str:
 
 def between(share: Accuracy) -> str:
     """Return the interval: 'between 82 and 98 %'."""
-    return f"between {_points(share.low, share.n)} and {percent(share.high, share.n)}"
+    return f"between {wording.points(share.low, share.n)} and {percent(share.high, share.n)}"
 
 
 def quoted(name: str) -> str:
@@ -302,8 +301,8 @@ def _more_tests(found: Figures) -> Step | None:
     return Step(
         f"More {more}",
         f"With {words.many(found.pictures, one, more)} the true share may be anywhere from"
-        f" {_points(whole.low, whole.n)} to {percent(whole.high, whole.n)}. Four times as many"
-        " would about halve that range.",
+        f" {wording.points(whole.low, whole.n)} to {percent(whole.high, whole.n)}. Four times as"
+        " many would about halve that range.",
     )
 
 
@@ -339,12 +338,3 @@ def _after_advice(result: dict[str, Any], advised: str) -> str:
         f"{both} It did not do better by more than chance easily makes (one standard error of the"
         " difference), so the simpler one was kept."
     )
-
-
-def _points(share: float, n: int) -> str:
-    digits = 0 if n < 1000 else 1
-    text = f"{100 * share:.{digits}f}"
-    while digits < _DIGITS and 0 < share < 1 and float(text) in (0, 100):
-        digits += 1
-        text = f"{100 * share:.{digits}f}"
-    return text

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from transfer.wording import percent
+
 Size = Literal["little", "lots"]
 Similarity = Literal["similar", "different"]
 
@@ -37,7 +39,6 @@ _SPREAD_DOUBT = 0.35
 _SPREAD_MOST = 1.5  # log odds
 # The stage profile, in standard errors of the paired difference: middle stage minus last.
 _PROFILE_WEIGHT, _PROFILE_MOST = 0.8, 3.0
-_FINE = 1000  # pictures, from which on a tenth of a percent says something
 _FAR = 4.0  # log odds, or doublings, at the edge of the drawn table
 
 
@@ -205,12 +206,6 @@ def _normal(z: float) -> float:
     return 0.5 * (1 + math.erf(z / math.sqrt(2)))
 
 
-def _right(share: float, images: int) -> str:
-    """Return a share in percent, with as many digits as so many pictures carry."""
-    digits = 0 if images < _FINE and round(100 * share) < 100 else 1
-    return f"{100 * share:.{digits}f} %"
-
-
 def _size_words(evidence: Evidence, size: Axis, slope: float) -> str:
     images, classes = sum(evidence.class_sizes), len(evidence.class_sizes)
     few = "quite a lot" if size.verdict == "lots" else "few"
@@ -253,10 +248,8 @@ def _profile_words(evidence: Evidence, gap: float, error: float) -> str:
     images = sum(evidence.class_sizes)
     last = evidence.profile[-1]
     best = max(evidence.profile[:-1], key=lambda score: score.accuracy)
-    figures = (
-        f" ({_right(best.accuracy, images)} at stage {best.stage}, {_right(last.accuracy, images)}"
-        " at the last)"
-    )
+    highest, at_last = percent(best.accuracy, images), percent(last.accuracy, images)
+    figures = f" ({highest} at stage {best.stage}, {at_last} at the last)"
     if gap > error:
         return (
             "A middle stage, which sees parts and textures, tells your classes apart better than"

@@ -3,7 +3,8 @@
 import math
 
 from transfer import evaluation, remedies
-from transfer.reading import Reading, Seen, percent
+from transfer.reading import Reading, Seen
+from transfer.wording import percent
 
 _HALF_WIDTH = 0.05  # of the Wilson interval
 _GAP = 0.10  # of accuracy

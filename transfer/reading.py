@@ -109,8 +109,3 @@ class Seen:
         """The head's full learning rate."""
         said = self.facts.settings.get("learning_rate")
         return float(said) if said else float(np.max(self.curve.rate, initial=0.0))
-
-
-def percent(share: float) -> str:
-    """Return a share as a person reads it: '84 %'."""
-    return f"{100 * share:.0f} %"

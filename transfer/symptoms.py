@@ -11,7 +11,8 @@ import numpy as np
 
 from transfer import doubts, evaluation, remedies
 from transfer.config import RunConfig
-from transfer.reading import Reading, Seen, percent
+from transfer.reading import Reading, Seen
+from transfer.wording import percent
 
 _USUAL_RATE = RunConfig.learning_rate
 _BAD_START = 1.5  # times ln C

@@ -9,7 +9,8 @@ from transfer.health import sentences
 from transfer.reporting import drawing
 from transfer.reporting.document import Block, Chart, Section, Table, Text
 from transfer.reporting.material import Material
-from transfer.reporting.numbers import interval, many, percent
+from transfer.reporting.numbers import interval
+from transfer.wording import many, percent
 
 _PARTS = ("train", "val", "test")
 _WORDS = {"train": "training", "val": "validation", "test": "test"}

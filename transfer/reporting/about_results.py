@@ -7,7 +7,8 @@ from transfer.reporting import drawing
 from transfer.reporting.document import Block, Chart, Section, Table, Text
 from transfer.reporting.drawing import Bar
 from transfer.reporting.material import Material
-from transfer.reporting.numbers import interval, many, percent
+from transfer.reporting.numbers import interval
+from transfer.wording import many, percent
 
 _MOST_DRAWN = 40  # classes; of more the matrix cannot be read, and the pairs are listed instead
 _PAIRS = 12

@@ -10,7 +10,8 @@ from transfer.reporting.about_results import as_accuracy
 from transfer.reporting.document import Block, Chart, Section, Table, Text
 from transfer.reporting.drawing import Bar
 from transfer.reporting.material import Material
-from transfer.reporting.numbers import interval, percent
+from transfer.reporting.numbers import interval
+from transfer.wording import percent
 
 _BINS = 10
 # What may stand in the result or in the run folder under these names, and what it is about.

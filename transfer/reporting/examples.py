@@ -9,7 +9,7 @@ from PIL import Image
 from transfer.errors import TransferError
 from transfer.reporting.document import Block, Photo, Photos, Section, Text
 from transfer.reporting.material import Judged, Material
-from transfer.reporting.numbers import percent
+from transfer.wording import percent
 
 Draw = Callable[[bytes], bytes | None]  # a picture file -> a transparent layer (PNG) for it
 

@@ -8,8 +8,9 @@ import re
 from transfer import catalog
 from transfer.reporting import about_learning, about_results, material
 from transfer.reporting.material import Material
-from transfer.reporting.numbers import interval, many, percent
+from transfer.reporting.numbers import interval
 from transfer.runs import Run
+from transfer.wording import many, percent
 
 FILE = "MODEL_CARD.md"
 _LEAST = 20  # pictures of a class; with fewer its figure is a rough guide
