@@ -6,6 +6,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pypdf
@@ -16,8 +17,9 @@ from transfer.errors import SettingsError
 from transfer.evaluation import wilson
 from transfer.reporting import about_trust, drawing, material, model_card, report
 from transfer.reporting.document import Document, Photos
-from transfer.reporting.numbers import interval, percent
+from transfer.reporting.numbers import interval
 from transfer.runs import Run
+from transfer.wording import percent
 
 _EVIL = '<script>alert("x")</script> & #strong[x] | `y`'
 
@@ -141,16 +143,47 @@ def test_a_check_of_the_pictures_is_told(run, trained, monkeypatch, tmp_path):
     assert "1 picture is more than once" in page
 
 
-def test_an_ensemble_and_its_calibration_are_told_where_there_are_any(run):
-    members = [{"run": "runs/one", "weight": 0.5, "accuracy": 0.8},
-               {"run": "runs/two", "weight": 0.5, "test": wilson(8, 10).to_json()}]  # fmt: skip
-    _changed(run, ensemble={"members": members, "gain": 0.03},
-             calibration={"temperature": 1.25, "after": {"nll": 0.25}})  # fmt: skip
-    made = report.document(run)
-    assert "The ensemble" in [section.title for section in made.sections]
-    page = report.as_html(made).decode()
-    for words in ("two", interval(wilson(8, 10)), "1.25", "after, NLL", "80 %"):
-        assert words in page
+def test_an_ensemble_is_told(run):
+    def member(name: str, weight: float, right: int) -> dict[str, Any]:
+        return {"name": name, "kind": "seed", "weight": weight, "test": wilson(right, 10).to_json(),
+                "validation": None, "milliseconds": 12.3, "megabytes": 9.1}  # fmt: skip
+
+    gain = {"points": 0.03, "low": -0.01, "high": 0.07, "p": 0.25, "only_ensemble": 4,
+            "only_member": 1}  # fmt: skip
+    members = [member("one", 0.25, 7), member("two", 0.75, 8), member("three", 0.0, 6)]
+    _changed(run, ensemble={
+        "members": members, "best": 1, "part": "test", "gain": gain, "milliseconds": 20.0,
+        "megabytes": 10.0, "chosen_by": 40, "left_out": ["four"],
+    })  # fmt: skip
+    page = report.as_html(report.document(run)).decode()
+    for words in ("two (best alone)", interval(wilson(8, 10)), "75 %", "+3.0 points (-1.0 to +7.0",
+                  "1 other member was tried", "no time for: four", "20 ms, 10.0 MB"):  # fmt: skip
+        assert words in page, words
+    assert interval(wilson(6, 10)) not in page
+
+
+def test_calibration_silence_and_none_of_these_are_told_in_words(run):
+    kept = {**(run.read("calibration") or {}), "temperature": 0.8}
+    run.write("calibration", kept)
+    page = report.as_html(report.document(run)).decode()
+    after = kept["parts"]["test"]["after"]["nll"]
+    expected = (
+        "temperature, 0.8, which makes the model more sure",
+        f"→ {after:.3f}",
+        ": chosen)",
+        "Before → after the temperature",
+        "validation pictures, which are of these",
+    )
+    assert not [words for words in expected if words not in page]
+    run.write("test_time", {"pictures": 9, "part": "test", "mirror": True, "kinds": [
+        {"kind": "none", "views": 1, "milliseconds": 3.0, "accuracy": wilson(7, 9).to_json(),
+         "gain": 0.0, "low": 0.0, "high": 0.0, "p": 1.0},
+        {"kind": "flip", "views": 2, "milliseconds": 6.0, "accuracy": wilson(8, 9).to_json(),
+         "gain": 1 / 9, "low": -0.1, "high": 0.3, "p": 1.0},
+    ]})  # fmt: skip
+    page = report.as_html(report.document(run)).decode()
+    assert "and its mirror image" in page
+    assert "+11.1 points (-10.0 to +30.0)" in page
 
 
 def test_a_fine_tuning_has_its_curves(run):

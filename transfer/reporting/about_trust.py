@@ -5,21 +5,20 @@ from typing import Any
 import numpy as np
 
 from transfer.evaluation import Accuracy, wilson
-from transfer.reporting import drawing
+from transfer.reporting import about_silence, drawing
 from transfer.reporting.about_results import as_accuracy
 from transfer.reporting.document import Block, Chart, Section, Table, Text
 from transfer.reporting.drawing import Bar
 from transfer.reporting.material import Material
 from transfer.reporting.numbers import interval
-from transfer.wording import percent
+from transfer.wording import many, percent
 
 _BINS = 10
-# What may stand in the result or in the run folder under these names, and what it is about.
-_KEPT = {"calibration": "Calibration", "refusal": "None of these", "test_time": "Several views"}
 _FEW = 200  # pictures; below, the calibration error is a rough guide
 _LEAST = 1e-12
-_NAMES = {"nll": "NLL", "ece": "calibration error (ECE)", "brier": "Brier score",
-          "auroc": "AUROC", "temperature": "temperature"}  # fmt: skip
+_KINDS = {"linear": "classifier on features", "run": "finished training", "seed": "trained, a seed",
+          "folds": "trained on folds", "snapshot": "a snapshot of a training",
+          "average": "average of weights", "soup": "soup of weights"}  # fmt: skip
 
 
 def certainty(found: Material) -> Section | None:
@@ -41,10 +40,9 @@ def certainty(found: Material) -> Section | None:
                 " Bars: 95 % intervals; the numbers are pictures.",
             )
         )
-    for name, title in _KEPT.items():
-        kept = found.result.get(name) or found.kept(name)
-        if rows := _flat(kept):
-            blocks.append(Table((title, "Value"), rows))
+    for told in (about_silence.calibration, about_silence.answering,
+                 about_silence.none_of_these, about_silence.views):  # fmt: skip
+        blocks += told(found)
     return Section("How sure it is, and whether rightly", tuple(blocks)) if blocks else None
 
 
@@ -63,33 +61,61 @@ def binned(sure: np.ndarray, right: np.ndarray) -> list[tuple[float, Accuracy]]:
 
 
 def ensemble(found: Material) -> Section | None:
-    """Return the members of an ensemble, their shares and the gain; None where it is none."""
+    """Return the members of an ensemble, their shares, the gain and the cost; None without one."""
     block = found.result.get("ensemble")
     if not isinstance(block, dict):
         return None
-    members = [one for one in block.get("members") or [] if isinstance(one, dict)]
-    rows, bars = [], []
-    for number, one in enumerate(members, start=1):
-        name = str(one.get("name") or one.get("run") or one.get("backbone") or number)
-        name = name.rstrip("/").rpartition("/")[2]
-        share = next((a for key in ("test", "validation", "accuracy")
-                      if (a := as_accuracy(one.get(key)))), as_accuracy(one))  # fmt: skip
-        plain = one.get("accuracy")
-        told = interval(share) if share else percent(plain) if isinstance(plain, float) else ""
-        rows.append((name, _number(one.get("weight")), told))
-        if share:
-            bars.append(Bar(name, share))
-    blocks: list[Block] = [
-        Table(("Member", "Weight", "Right"), tuple(rows), numbers=(1,)),
+    members: list[dict[str, Any]] = block["members"]
+    best = members[block["best"]]
+    told = [one for one in members if one["weight"] > 0 or one is best]
+    told.sort(key=lambda one: -one["weight"])
+    shares = {id(one): as_accuracy(one.get(block["part"])) for one in told}
+    rows = [
+        (
+            one["name"] + (" (best alone)" if one is best else ""),
+            _KINDS.get(str(one.get("kind")), ""),
+            f"{one['weight']:.0%}".replace("%", " %"),
+            interval(share) if (share := shares[id(one)]) else "",
+            _cost(one),
+        )
+        for one in told
     ]
-    if bars:
-        bars.append(Bar("Together", found.overall))
-        words = "; ".join(f"{bar.name}: {interval(bar.share)}" for bar in bars)
-        blocks.append(Chart(drawing.whiskers(bars), words))
-    rest = {key: value for key, value in block.items() if key != "members"}
-    if more := _flat(rest):
-        blocks.append(Table(("Of the ensemble", "Value"), more))
-    return Section("The ensemble", tuple(blocks))
+    rows.append(("Together", "", "", interval(found.overall), _cost(block)))
+    bars = [Bar(one["name"], share) for one in told if (share := shares[id(one)])]
+    bars.append(Bar("Together", found.overall))
+    words = "; ".join(f"{bar.name}: {interval(bar.share)}" for bar in bars)
+    return Section("The ensemble", (
+        Text(tuple(_gained(block, best, len(members) - len(told)))),
+        Table(("Member", "What it is", "Share", "Right", "A picture costs"), tuple(rows),
+              numbers=(2,)),
+        Chart(drawing.whiskers(bars), words),
+    ))  # fmt: skip
+
+
+def _gained(block: dict[str, Any], best: dict[str, Any], others: int) -> list[str]:
+    gain = block["gain"]
+    low, high = 100 * gain["low"], 100 * gain["high"]
+    words = [
+        f"Against {best['name']}, which the pictures that chose would have picked alone:"
+        f" {100 * gain['points']:+.1f} points ({low:+.1f} to {high:+.1f}; McNemar's exact test:"
+        f" p = {gain['p']:.2g}), on the {block['part']} pictures. Together only they were right on"
+        f" {gain['only_ensemble']:,}, alone only that one on {gain['only_member']:,}.",
+        f"Members and weights were chosen greedily, with replacement, by {block['chosen_by']:,}"
+        " pictures that were not learned (Caruana and others, 2004), never by the test pictures.",
+    ]
+    if others:
+        words.append(
+            f"{many(others, 'other member was', 'other members were')} tried and left out."
+        )
+    if block.get("left_out"):
+        words.append(f"There was no time for: {', '.join(block['left_out'])}.")
+    return words
+
+
+def _cost(one: dict[str, Any]) -> str:
+    if one.get("milliseconds") is None:
+        return ""
+    return f"{one['milliseconds']:.0f} ms, {one['megabytes']:.1f} MB"
 
 
 def _scores(
@@ -105,27 +131,3 @@ def _scores(
         f"On these pictures: negative log-likelihood {nll:.3f} nats, Brier score {brier:.3f},"
         f" expected calibration error {percent(error)}{rough}. Of all three, less is better.",
     ))  # fmt: skip
-
-
-def _flat(value: Any, before: str = "") -> tuple[tuple[str, str], ...]:
-    """Return what can be read of a block of another version: its numbers and words, named."""
-    if not isinstance(value, dict):
-        return ()
-    rows: list[tuple[str, str]] = []
-    for key, one in value.items():
-        name = f"{before}{_NAMES.get(key, str(key).replace('_', ' '))}"
-        if share := as_accuracy(one):
-            rows.append((name, interval(share)))
-        elif isinstance(one, dict):
-            rows += _flat(one, f"{name}, ")
-        elif isinstance(one, bool):
-            rows.append((name, "yes" if one else "no"))
-        elif isinstance(one, int | float | str):
-            rows.append((name, _number(one)))
-    return tuple(rows)
-
-
-def _number(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return "" if value is None else str(value)
