@@ -186,6 +186,23 @@ def test_too_few_equal_labels_do_not_leave():
     assert "97.0 %" in str(checking.refused(kind, found))
 
 
+def test_where_8_bits_are_too_few_only_the_weights_have_them(trained, monkeypatch, tmp_path):
+    """The second way to write it is nearer to the model in full, and takes the same pictures."""
+    run, home = Run(trained[0]), trained[1]
+    monkeypatch.setenv("TRANSFER_HOME", str(home))
+    monkeypatch.setitem(
+        writing.WRITERS,
+        "litert-int8",
+        writing.WRITERS["litert-int8"][1:],  # pyright: ignore[reportArgumentType]
+    )
+    made = export.export(run, tmp_path / "model", format="litert-int8").to_json()
+    assert made["same_label"] == made["same_known"] == 1
+    assert made["differences"]["strangeness"] < 0.1
+    assert (
+        tmp_path / "model" / "model.tflite"
+    ).stat().st_size < 0.5 * run.model_path.stat().st_size
+
+
 def test_one_that_knows_everything_does_not_leave():
     kind = formats.named("litert-int8")
     same = {"probabilities": np.eye(2)[[0] * 100]}

@@ -4,7 +4,7 @@ The quantisation is that of LiteRT's converter after training: weights and activ
 their ranges measured on training pictures (Jacob et al. 2018, arXiv 1712.05877). What comes
 after the network, some thousand numbers a picture, stays in float32: how strange a picture is, is
 a small difference of large numbers, of which 8 bits leave nothing. Where 8 bits are too few for the
-network, activations have 16.
+activations, only the weights have them (ranges of activations are then those of each picture).
 """
 
 import tempfile
@@ -23,8 +23,6 @@ from transfer.exporting import formats, graphs
 from transfer.prediction import Classifier
 
 _INT8 = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.lite.OpsSet.TFLITE_BUILTINS]
-_INT16 = [tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8]
-
 _Examples = Callable[[], Iterator[dict[str, np.ndarray]]]
 
 
@@ -39,44 +37,45 @@ def write(classifier: Classifier, folder: Path, examples: Sequence[Path]) -> Non
 
 def write_int8(classifier: Classifier, folder: Path, examples: Sequence[Path]) -> None:
     """Write it with weights and activations of 8 bits; `examples` are training pictures."""
+    size = classifier.image_size
+    with _converter(classifier, *_from_bytes(classifier)) as converter, _old_interpreter():
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = _pictures(examples, size)
+        converter.target_spec.supported_ops = _INT8
+        # The tool that finds what quantisation spoils is the one that can leave parts out.
+        chosen = tf.lite.experimental.QuantizationDebugger(
+            converter=converter, debug_dataset=_pictures(examples[:1], size)
+        )
+        after = _after_the_network(chosen.calibrated_model)
+        chosen.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=after)
+        _path(folder).write_bytes(chosen.get_nondebug_quantized_model())
+
+
+def write_dynamic(classifier: Classifier, folder: Path, examples: Sequence[Path]) -> None:
+    """Write it with weights of 8 bits; what they are multiplied with has its range as it comes.
+
+    About half as fast as `write_int8`, and ten times nearer to the model in full.
+    """
+    del examples
+    with _converter(classifier, *_from_bytes(classifier)) as converter, _old_interpreter():
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        _path(folder).write_bytes(converter.convert())
+
+
+def _from_bytes(classifier: Classifier) -> tuple[graphs.Function, tf.TensorSpec]:
+    """Return what answers for pixels of 8 bits at the model's size, and what it takes."""
     size, answer = classifier.image_size, graphs.answering(classifier)
 
-    def from_bytes(images: tf.Tensor) -> dict[str, tf.Tensor]:
+    def answered(images: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(tf.cast(images, tf.float32))
 
-    pixels = tf.TensorSpec([1, size, size, 3], tf.uint8, name="images")
-    with _converter(classifier, from_bytes, pixels) as converter:
-        _quantise(converter, _pictures(examples, size, np.uint8), _INT8)
-        with _old_interpreter():
-            # The tool that finds what quantisation spoils is the one that can leave parts out.
-            chosen = tf.lite.experimental.QuantizationDebugger(
-                converter=converter, debug_dataset=_pictures(examples[:1], size, np.uint8)
-            )
-            after = _after_the_network(chosen.calibrated_model)
-            chosen.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=after)
-            _path(folder).write_bytes(chosen.get_nondebug_quantized_model())
+    return answered, tf.TensorSpec([1, size, size, 3], tf.uint8, name="images")
 
 
-def write_int16(classifier: Classifier, folder: Path, examples: Sequence[Path]) -> None:
-    """Write it with weights of 8 bits and activations of 16."""
-    size = classifier.image_size
-    pixels = tf.TensorSpec([1, size, size, 3], tf.float32, name="images")
-    with _converter(classifier, graphs.answering(classifier), pixels) as converter:
-        _quantise(converter, _pictures(examples, size, np.float32), _INT16)
-        with _old_interpreter():
-            _path(folder).write_bytes(converter.convert())
-
-
-def _quantise(converter: Any, pictures: _Examples, ops: list[Any]) -> None:
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = pictures
-    converter.target_spec.supported_ops = ops
-
-
-def _pictures(examples: Sequence[Path], size: int, dtype: Any) -> _Examples:
+def _pictures(examples: Sequence[Path], size: int) -> _Examples:
     def pictures() -> Iterator[dict[str, np.ndarray]]:
         for batch in batches.pictures(examples, size, 1).as_numpy_iterator():
-            yield {"images": batch.astype(dtype)}
+            yield {"images": batch.astype(np.uint8)}
 
     return pictures
 

@@ -18,7 +18,7 @@ WRITERS: Mapping[str, Sequence[Writer]] = {
     "savedmodel": (savedmodel.write,),
     "keras": (keras_file.write,),
     "litert": (litert.write,),
-    "litert-int8": (litert.write_int8, litert.write_int16),
+    "litert-int8": (litert.write_int8, litert.write_dynamic),
     "onnx": (onnx_file.write,),
 }
 EXAMPLE = "example.py"
