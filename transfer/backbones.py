@@ -26,6 +26,7 @@ _CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
 
 NETWORK_WITH_HEAD = "network_with_head"  # what in a `classifier` comes after its resizing
 WITHIN = "within"  # the layer of a network with a head that is the backbone up to what is pooled
+VIEWS = "views"  # the layer that puts several views of each picture one after the other
 HEAD = "head"  # the name of the classifier's layer: its variables are "head/kernel", "head/bias"
 
 
@@ -127,6 +128,16 @@ def scale_head(model: keras.Model, factor: float) -> None:
 def head_variables(model: keras.Model) -> list[keras.Variable]:
     """Return the variables of the layer `HEAD`, wherever in the model it is; none without one."""
     return [one for one in model.variables if f"/{one.path}".split("/")[-2] == HEAD]
+
+
+def looks(model: keras.Model) -> int:
+    """Return how many views of a picture a model looks at: so many times the memory it takes."""
+    for layer in model.layers:
+        if layer.name == VIEWS:
+            return len(layer.input)
+        if isinstance(layer, keras.Model) and (found := looks(layer)) > 1:
+            return found
+    return 1
 
 
 @dataclass(frozen=True)

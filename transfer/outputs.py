@@ -26,7 +26,6 @@ from transfer.refusal import Familiar, Near
 NAMES = ("probabilities", "confidence", "answers", "strangeness", "known")
 _LEAST = 1e-30  # of a probability, so that its logarithm is finite
 TOLD = "_with_means"  # ends the name of the network of an ensemble by which it knows its pictures
-VIEWS = "views"  # the layer of a model that puts several views of a picture one after the other
 
 ops: Any = keras.ops  # the types in Keras allow for None
 
@@ -104,7 +103,8 @@ def _both(network: keras.Model) -> keras.Model | None:
     if told := [one for one in inner if one.name.endswith(TOLD)]:
         return _of_several(network, told[0])
     for member in inner:
-        if (views := layers.get(VIEWS)) is not None and (both := _both(member)) is not None:
+        views = layers.get(backbones.VIEWS)
+        if views is not None and (both := _both(member)) is not None:
             said, *means = both(views.output)
             count = len(views.input)
             every = [joined(said, count), *(_mean(one, count) for one in means)]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from transfer import devices, imaging, prediction, store
+from transfer import backbones, devices, imaging, prediction, store
 from transfer.dataset.decode import MOST_PIXELS, UnreadableError, read
 from transfer.errors import DataError
 from transfer.prediction import Classifier
@@ -170,14 +170,19 @@ def _read(name: str, load: Load, size: int) -> _Read:
 
 
 def _answering(classifier: Classifier) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """Return what answers for a batch of at most `_BATCH`; a smaller one is padded."""
+    """Return what answers for a batch, by a graph for so many pictures; fewer are padded."""
     model = classifier.outputs
     graph = tf.function(lambda values: model(values, training=False))
+    at_once = max(1, _BATCH // backbones.looks(model))
 
-    def answer(pixels: np.ndarray) -> dict[str, np.ndarray]:
-        padded = np.pad(pixels, [(0, _BATCH - len(pixels)), (0, 0), (0, 0), (0, 0)])
+    def piece(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        padded = np.pad(pixels, [(0, at_once - len(pixels)), (0, 0), (0, 0), (0, 0)])
         given = graph(tf.constant(padded, tf.float32))
         return {name: np.asarray(one)[: len(pixels)] for name, one in given.items()}
+
+    def answer(pixels: np.ndarray) -> dict[str, np.ndarray]:
+        parts = [piece(pixels[i : i + at_once]) for i in range(0, len(pixels), at_once)]
+        return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
 
     return answer
 

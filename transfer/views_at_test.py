@@ -71,7 +71,7 @@ def with_views(model: keras.Model, kind: str, mirror: bool) -> keras.Model:
     cut = [view for side in sides for view in _crops(pictures, largest, side, size)]
     if mirror:
         cut += [ops.flip(view, axis=2) for view in cut]
-    together = keras.layers.Concatenate(axis=0, name=outputs.VIEWS)(cut)
+    together = keras.layers.Concatenate(axis=0, name=backbones.VIEWS)(cut)
     answers = outputs.joined(network(together), len(cut))
     return backbones.classifier(keras.Model(pictures, answers, name=network.name))
 

@@ -20,6 +20,7 @@ from transfer import (
 from transfer.errors import SettingsError
 from transfer.linear import LinearHead
 from transfer.prediction import Classifier
+from transfer.runtimes import graphs
 
 SIZE = 64
 KINDS = ("flip", "ten-crops", "multi-scale")
@@ -156,6 +157,30 @@ def test_views_have_all_outputs_too(classifier):
     found = runtimes.named(some.outputs, 4)(pictures.astype(np.uint8))
     assert tuple(sorted(found)) == tuple(sorted(outputs.NAMES))
     np.testing.assert_allclose(found["probabilities"], _said(viewed, pictures), atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("flip", 2), ("ten-crops", 1), ("multi-scale", 1)])
+def test_many_views_of_few_pictures_are_in_memory(classifier, kind, most, monkeypatch):
+    """Four pictures of one view each would be 168 of the largest kind."""
+    viewed = views_at_test.with_views(classifier.model, kind, mirror=True)
+    assert backbones.looks(viewed) == views_at_test.views(kind, mirror=True)
+    assert backbones.looks(classifier.model) == 1
+    computed: list[int] = []
+    fixed = graphs.fixed
+
+    def counted(*arguments: Any, **more: Any) -> Any:
+        compute = fixed(*arguments, **more)
+        return lambda batch: computed.append(len(batch)) or compute(batch)
+
+    monkeypatch.setattr(graphs, "fixed", counted)
+    some = prediction.of_model(viewed, classifier.classes, SIZE)
+    pictures = _pictures(0, 5, some.image_size).astype(np.uint8)
+    network = backbones.after_resizing(viewed)
+    small = runtimes.small_batches(network, pictures.shape[1:])
+    (found,) = next(small.stream([pictures]))
+    assert sum(computed) == 5
+    assert max(computed) == most
+    np.testing.assert_allclose(found, _said(viewed, pictures), atol=1e-4)
 
 
 def test_what_does_not_keep_the_label_is_left_out(classifier):

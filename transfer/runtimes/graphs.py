@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from transfer import devices
+from transfer import backbones, devices
 from transfer.runtimes import folding
 from transfer.runtimes.base import Extractor, Outputs
 
@@ -65,16 +65,22 @@ def small_batches(
     compute = fixed(model, shape, live=live)
     if keras.backend.backend() != "tensorflow" or devices.has_accelerator():
         return KerasExtractor(compute)
-    return KerasExtractor(compute, threads=devices.cpus(), piece=_PIECE)
+    return KerasExtractor(compute, threads=devices.cpus(), piece=_at_once(model, _PIECE))
+
+
+def _at_once(model: keras.Model, pictures: int) -> int:
+    """Return how many pictures take the memory of so many where one view of each is looked at."""
+    return max(1, pictures // backbones.looks(model))
 
 
 def frozen(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from pictures [n, height, width, 3] to the model's one output.
 
-    It uses the weights that the model has at the first call. At most `batch_size` pictures are
-    computed at a time; nothing is padded, so that few pictures take little time.
+    It uses the weights that the model has at the first call. At most `batch_size` pictures, or
+    views of them, are computed at a time; nothing is padded, so that few pictures take little time.
     """
     graph = functools.cache(functools.partial(fixed, model))
+    batch_size = _at_once(model, batch_size)
 
     def run(batch: np.ndarray) -> np.ndarray:
         compute = graph(batch.shape[1:], batch.dtype)
@@ -87,6 +93,7 @@ def frozen(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], np.nda
 def named(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """Return the same for a model whose outputs have names: float32 [n, ...] for each of them."""
     graph = functools.cache(functools.partial(fixed, model))
+    batch_size = _at_once(model, batch_size)
     names = sorted(model.output)  # as `keras.tree.flatten` puts them
 
     def run(batch: np.ndarray) -> dict[str, np.ndarray]:
