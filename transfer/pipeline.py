@@ -44,7 +44,10 @@ from transfer.tempo import Tempo
 
 
 def run(
-    run: Run, on_step: OnStep | None = None, backbone: Backbone | None = None
+    run: Run,
+    on_step: OnStep | None = None,
+    backbone: Backbone | None = None,
+    began: float | None = None,
 ) -> dict[str, Any]:
     """Do what the run's settings say, or go on where a killed process left off.
 
@@ -54,6 +57,7 @@ def run(
         run: a run folder that `Run.start` has prepared.
         on_step: told how far each phase is.
         backbone: the network of the settings, where it has been loaded already.
+        began: since when the time counts, in `time.monotonic()` seconds; None: since now.
 
     Returns:
         The result, as it stands in the run folder.
@@ -66,7 +70,7 @@ def run(
         if run.finished:
             return run.result()
         with deletion_explained(run):
-            return _Flow(run, Reporter(run, on_step), backbone).work()
+            return _Flow(run, Reporter(run, on_step), backbone, began).work()
 
 
 def advise(
@@ -122,9 +126,11 @@ _HURRY = 10.0  # seconds of a budget: too few to measure anything
 class _Flow:
     """One process's work on one run."""
 
-    def __init__(self, run: Run, reporter: Reporter, backbone: Backbone | None) -> None:
+    def __init__(
+        self, run: Run, reporter: Reporter, backbone: Backbone | None, began: float | None = None
+    ) -> None:
         self.run, self.config, self.reporter = run, run.config(), reporter
-        self.began = time.monotonic()
+        self.began = time.monotonic() if began is None else began
         self.spent_before = run.seconds_spent()
         budget = self.config.budget
         self.deadline = math.inf if budget is None else self.began + budget - self.spent_before

@@ -10,7 +10,8 @@ from transfer.tempo import Tempo
 
 _GUESS = Answering(building=2.0, picture=0.05)  # where nothing has been measured
 _LEAST = 15.0  # seconds: less is not worth beginning a fine-tuning for
-_SLACK = 1.35  # what comes after a training may take so many times as long as is reckoned
+_MARGIN = 2.0  # seconds: the process itself starts and ends
+_SLACK = 1.5  # what comes after a training may take so many times as long as is reckoned
 # Graphs that are built after a training: one answers, one tells what is familiar; calibrating, the
 # start of reading pictures, and saving together take as long as two (measured: 1.6 to 1.9).
 _GRAPHS = 4
@@ -53,7 +54,7 @@ class Share:
         if validation is None:
             validation = self._judged * one.picture
         after = _GRAPHS * one.building + self._pictures * one.picture
-        return _SLACK * (self._tempo.slowdown * after + _JUDGED * validation)
+        return _MARGIN + _SLACK * (self._tempo.slowdown * after + _JUDGED * validation)
 
     def ends(self) -> float:
         """Return when the training has to end, in `time.monotonic()` seconds; ask again."""
