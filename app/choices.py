@@ -21,7 +21,7 @@ _CHANGES = frozenset(one.name for one in fields(Changes))
 _OF_SCHEDULES = {
     "drop": ("step", "plateau"),
     "drops": ("step",),
-    "cycles": ("cyclic",),
+    "cycles": ("cyclic", "restarts"),
     "plateau_patience": ("plateau",),
 }
 

@@ -23,7 +23,43 @@ the other wrong (*McNemar's exact test*).
 
 **The cost**: what one picture takes on this machine, and the room of the weights. Members that read
 the same network share one pass through it, so their cost is not the sum.
+
+**The kinds of members:**
 """
+ABOUT_KINDS = """
+- *classifier on features*: a linear classifier on what a network sees as it is. Seconds. It is
+  solved exactly, so another seed gives the same one, and each picture is answered for by one that
+  had not learned from it: that is what folds are for, at no extra cost.
+- *seed*: the last part of the network trained, again and again, with the pictures in another order
+  and changed otherwise. The runs end at different solutions, which err on different pictures.
+- *folds*: five such trainings, each without another fifth of the pictures, which then judges it. So
+  all pictures choose, and all but the test are learned from. Slow, but the most honest.
+- *snapshot*: one training whose steps grow small and large again, several times; each end is a
+  solution of its own (Huang and others, 2017). Several members for the time of one.
+- *average*: the moving average of the weights over one training. It is steadier than its last
+  step, and costs nothing more.
+- *soup*: the weights of several trainings averaged into one network (*greedy soup*, Wortsman and
+  others, 2022): only those that help on the validation pictures are stirred in. The quality of
+  several at the cost of one.
+- *finished training*: a training of yours, as it is.
+"""
+KINDS = {
+    "linear": "classifier on features",
+    "run": "finished training",
+    "seed": "seed",
+    "folds": "folds",
+    "snapshot": "snapshot",
+    "average": "average of weights",
+    "soup": "soup of weights",
+}
+ASKED = {
+    "seeds": "Seeds",
+    "folds": "Folds",
+    "snapshots": "Snapshots",
+    "averages": "Averages of weights",
+    "soup": "A soup of weights",
+}
+"""Of members that train a network, by their names in `planning.KINDS`."""
 ABOUT_IMPROVING = """
 **What happens?** Classifiers are made on the networks that are on this machine, mostly from what
 these networks said of your pictures before, which is kept. The ones that do best *together* become
@@ -39,7 +75,10 @@ it, no difference shows, and then the smaller model is the better one. The page 
 
 @dataclass(frozen=True)
 class Row:
-    """One member: weight in [0, 1], shares of right answers, milliseconds a picture, megabytes."""
+    """One member: weight in [0, 1], shares of right answers, milliseconds a picture, megabytes.
+
+    `kind` is in plain words, "" where an earlier version did not say it.
+    """
 
     name: str
     weight: float
@@ -47,6 +86,7 @@ class Row:
     milliseconds: float | None
     megabytes: float | None
     best: bool
+    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,8 +158,8 @@ def chart(found: Together) -> str:
     low, high = four_ways.scale([found.share, *shares])
     ticks = "".join(f"<span>{tick:.0f} %</span>" for tick in (low, (low + high) / 2, high))
     which = "never seen before" if found.tested else "held back (validation)"
-    rows = [_line("All together", None, found.share, found.milliseconds, found.megabytes,
-                  "", "whole", (low, high))]  # fmt: skip
+    whole = Row("All together", 1.0, found.share, found.milliseconds, found.megabytes, False)
+    rows = [_line(whole, "", "whole", "", (low, high))]
     rows += [_member(row, (low, high)) for row in found.rows]
     if found.alone.weight == 0:
         rows.append(_member(found.alone, (low, high)))
@@ -151,6 +191,7 @@ def table(found: Together) -> list[dict[str, Any]]:
     return [
         {
             "who": row.name,
+            "kind": row.kind,
             "weight": row.weight,
             "accuracy": row.share and round(row.share.accuracy, 4),
             "low": row.share and round(row.share.low, 4),
@@ -171,28 +212,18 @@ def cost(milliseconds: float | None, megabytes: float | None) -> str:
 
 def _member(row: Row, scale: tuple[float, float]) -> str:
     tags = '<span class="tag">best alone</span>' if row.best else ""
-    kind = "member" if row.weight > 0 else "alone"
-    return _line(
-        row.name, row.weight, row.share, row.milliseconds, row.megabytes, tags, kind, scale
-    )
+    weight = f"weight {100 * row.weight:.0f} %" if row.weight else "not in it"
+    says = " · ".join(filter(None, (row.kind, weight)))
+    return _line(row, tags, "member" if row.weight > 0 else "alone", says, scale)
 
 
-def _line(
-    name: str,
-    weight: float | None,
-    share: Accuracy | None,
-    milliseconds: float | None,
-    megabytes: float | None,
-    tags: str,
-    kind: str,
-    scale: tuple[float, float],
-) -> str:
-    says = "" if weight is None else f"weight {100 * weight:.0f} %" if weight else "not in it"
+def _line(row: Row, tags: str, kind: str, says: str, scale: tuple[float, float]) -> str:
+    name = html.escape(row.name)
     return (
-        f'<tr class="{kind}"><th scope="row"><span class="class-name">{html.escape(name)}</span>'
-        f'{tags}<small class="quiet">{says}</small></th>'
-        f"<td>{four_ways.whisker(share, *scale)}</td>"
-        f'<td class="number small">{cost(milliseconds, megabytes)}</td></tr>'
+        f'<tr class="{kind}"><th scope="row"><span class="class-name">{name}</span>'
+        f'{tags}<small class="quiet">{html.escape(says)}</small></th>'
+        f"<td>{four_ways.whisker(row.share, *scale)}</td>"
+        f'<td class="number small">{cost(row.milliseconds, row.megabytes)}</td></tr>'
     )
 
 
@@ -205,6 +236,7 @@ def _row(one: dict[str, Any], part: str, best: bool) -> Row:
         milliseconds=one["milliseconds"],
         megabytes=one["megabytes"],
         best=best,
+        kind=KINDS.get(str(one.get("kind")), ""),
     )
 
 

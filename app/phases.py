@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from app import measured, ways
 from app.charts import Row
+from transfer.ensembling import planning
 from transfer.runs import Run
 
 _PHASES = {
@@ -21,10 +22,15 @@ _PHASES = {
 }
 
 
+# Where a phase belongs that is no step of its own in this run.
+_WITHIN = {"loading": "features", "advice": "head", "familiar": "test"}
+
+
 def band(run: Run, events: Sequence[Row], now: str) -> str:
     """Return the band as HTML; `events` are the run's so far, `now` is the phase it is in."""
     seen = {str(row["phase"]) for row in events if row["event"] == "phase"}
     steps = _steps(run, fetched="weights" in seen)
+    now = now if now in steps else _WITHIN.get(now, now)
     where = steps.index(now) if now in steps else -1
     if now == "finished":  # between the result and the check of the exported model
         where = steps.index("export")
@@ -55,7 +61,8 @@ def way(run: Run) -> str:
 def _steps(run: Run, fetched: bool) -> list[str]:
     """Return the phases that a run goes through, as far as its strategy is known by now."""
     config = run.config()
-    learning = ["head", *(["fine_tuning"] if ways.tunes(way(run)) else []), "validation"]
+    trains = ways.tunes(way(run)) or bool((run.read(planning.FILE) or {}).get("kinds"))
+    learning = ["head", *(["fine_tuning"] if trains else []), "validation"]
     return [
         *(["weights"] if fetched else []),
         "features",

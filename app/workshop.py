@@ -4,6 +4,7 @@ import contextlib
 import secrets
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,14 +101,16 @@ def remedied(config: RunConfig, name: str) -> Run:
     return made
 
 
-def improve(one: Run, budget: float, name: str) -> Run:
+def improve(one: Run, budget: float, name: str, kinds: Sequence[str] = ()) -> Run:
     """Start an ensemble that is to do better than a finished run, within so many seconds.
+
+    `kinds` are those of members that train a network; see `planning.KINDS`.
 
     Raises:
         TransferError: the run cannot be made.
     """
     made = run(new_id())
-    planning.improving(made, one, budget)
+    planning.improving(made, one, budget, kinds)
     return _queued(made, name)
 
 

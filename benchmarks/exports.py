@@ -42,22 +42,27 @@ def table(answer: dict[str, Any]) -> str:
     """Return one row a data set and format."""
     lines = [
         "| data set | format | pictures | largest difference of a probability | of any output"
-        " | same class | right: exported, app | MB |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        " | same class | same 'none of these' | right: exported, app | MB |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in answer["sets"]:
         for row in one["formats"]:
             start = f"| {one['dataset']} | {row['format']} "
             if "refused" in row:
-                lines.append(f"{start}| | refused: {row['refused']} | | | | |")
+                lines.append(f"{start}| | refused: {row['refused']} | | | | | |")
                 continue
             lines.append(
                 f"{start}| {row['checked']} | {row['max_difference']:.1e}"
                 f" | {max(row['differences'].values()):.1e} | {100 * row['same_label']:.1f} %"
+                f" | {_share(row.get('same_known'))}"
                 f" | {100 * row['accuracy']:.1f}, {100 * row['accuracy_here']:.1f} %"
                 f" | {row['megabytes']} |"
             )
     return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{100 * value:.1f} %"
 
 
 def main() -> None:

@@ -84,9 +84,7 @@ def measure(
     """
     began = time.monotonic()
     tell = on_step or (lambda _done, _total: None)
-    learned_from = sorted([*parts.train, *parts.val])
-    everything = np.array([i for i in learned_from if index.pictures[i].split in (None, "train")])
-    data = _Data(index, kept, everything, parts, seed)
+    data = _Data(index, kept, parts, seed)
     blocks = pooling.means(kept.blocks)
     steps = len(blocks) + 3
     probes: list[Probe] = []
@@ -102,7 +100,7 @@ def measure(
     tell(len(blocks) + 2, steps)
     mirror, turn = _changes(backbone, data, looked)
     evidence = Evidence(
-        class_sizes=tuple(int(n) for n in np.bincount(data.labels[everything])),
+        class_sizes=tuple(int(n) for n in np.bincount(data.labels[data.everything])),
         curve=curve,
         profile=tuple(
             StageScore(block.stage.number, block.stage.layer, *_share(row))
@@ -125,13 +123,25 @@ def measure(
     )
 
 
+def changes(
+    backbone: Backbone, index: ImageIndex, parts: Split, kept: Features, seed: int
+) -> tuple[Change | None, Change | None]:
+    """Return what a mirror image and a quarter turn do to a probe's answers; as for `measure`.
+
+    None: too few pictures to tell.
+    """
+    data = _Data(index, kept, parts, seed)
+    return _changes(backbone, data, data.sample(similarity.MOST))
+
+
 class _Data:
     """The pictures that may be learned from, with labels, and samples of them drawn by class."""
 
-    def __init__(
-        self, index: ImageIndex, kept: Features, everything: np.ndarray, parts: Split, seed: int
-    ) -> None:
-        self.index, self.kept, self.everything, self.parts = index, kept, everything, parts
+    def __init__(self, index: ImageIndex, kept: Features, parts: Split, seed: int) -> None:
+        self.index, self.kept, self.parts = index, kept, parts
+        learned_from = sorted([*parts.train, *parts.val])
+        own = [i for i in learned_from if index.pictures[i].split in (None, "train")]
+        self.everything = np.array(own)
         self.num_classes = len(index.classes)
         self.labels = index.class_numbers()
         self._seed = seed

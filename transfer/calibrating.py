@@ -62,25 +62,38 @@ def settle(chosen: Candidate, index: ImageIndex, parts: Split, seed: int) -> Set
 
 
 def keep(run: Run, settled: Settled, index: ImageIndex, parts: Split) -> dict[str, Any]:
-    """Write into the run folder how far its probabilities can be believed; return that, too.
-
-    {"temperature", "fitted_on", "pictures", "helped", "indicative", "parts": {name: {"before",
-    "after": scores, "bins": [...]}}, "chosen_on": pictures, "answering": [{"target", "threshold",
-    "expected": how often it answers and is right on the pictures that chose, "test": the same}]}.
-    """
-    labels, one, fitted = index.class_numbers(), settled.candidate, settled.fitted
+    """Write into the run folder how far its probabilities can be believed; see `write`."""
+    labels, one = index.class_numbers(), settled.candidate
     answers = {"validation": (parts.val, one.validation.answers)}
     if settled.held_out is not None:
         answers["held_out"] = (parts.train, settled.held_out)
     if one.test:
         answers["test"] = (parts.test, one.test.answers)
     known = {name: (said, labels[np.asarray(where)]) for name, (where, said) in answers.items()}
+    return write(run, settled.fitted, settled.fitted_on, known)
+
+
+def write(
+    run: Run, fitted: Fitted, fitted_on: str, known: dict[str, tuple[np.ndarray, np.ndarray]]
+) -> dict[str, Any]:
+    """Keep in the run folder, and return, what one temperature did.
+
+    Args:
+        run: the run.
+        fitted: the temperature.
+        fitted_on: see `Settled`.
+        known: as for `answering`.
+
+    {"temperature", "fitted_on", "pictures", "helped", "indicative", "parts": {name: {"before",
+    "after": scores, "bins": [...]}}, "chosen_on": pictures, "answering": [{"target", "threshold",
+    "expected": how often it answers and is right on the pictures that chose, "test": the same}]}.
+    """
     told = {
         "temperature": fitted.temperature,
-        "fitted_on": settled.fitted_on,
+        "fitted_on": fitted_on,
         "pictures": fitted.n,
         "helped": fitted.helped,
-        "indicative": len(parts.val) < calibration.INDICATIVE,
+        "indicative": len(known["validation"][0]) < calibration.INDICATIVE,
         "parts": {name: _part(*pair, fitted.temperature) for name, pair in known.items()},
         **answering(known),
     }

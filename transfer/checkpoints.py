@@ -2,6 +2,7 @@
 
 FOLDER/
     fine_tuning.npz   after each epoch: all variables, the best weights, their mean, the history
+    snapshot-N.npz    where wanted, the weights at the end of the N-th cycle of the schedule
     step.npz          every few seconds within an epoch: all variables, the metrics so far
 
 Each is replaced as a whole and is on the disk before the last one goes. One that cannot be read (a
@@ -85,6 +86,12 @@ class Checkpoint:
         self._write("fine_tuning", vars(state), arrays)
         (self._folder / "step.npz").unlink(missing_ok=True)
 
+    def save_snapshot(self, number: int) -> None:
+        """Keep the weights at the end of a cycle; a process that goes on may write them again."""
+        now = values(self._variables[: self._trained])
+        with store.replacing(self._folder / f"snapshot-{number}.npz") as partial:
+            np.savez(partial, allow_pickle=False, **{f"now{i}": one for i, one in enumerate(now)})
+
     def restore(self) -> tuple[State, Arrays, Arrays]:
         """Set the variables as they were; return (state, best, mean); without a file, a new one."""
         with contextlib.suppress(*_DAMAGED):
@@ -152,6 +159,27 @@ def rows(folder: Path) -> list[dict[str, Any]]:
             return json.loads(kept["state"].tobytes())["history"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return []
+
+
+def mean(folder: Path) -> Arrays:
+    """Return the running mean of the epochs' weights that a training has come to.
+
+    Raises:
+        FileNotFoundError: it has not begun, or what it kept was taken away.
+    """
+    with np.load(folder / "fine_tuning.npz", allow_pickle=False) as kept:
+        return [kept[f"mean{i}"] for i in range(sum(one.startswith("mean") for one in kept.files))]
+
+
+def snapshots(folder: Path) -> dict[int, Arrays]:
+    """Return the weights at the end of each cycle that a training has come to, by its number."""
+    found = {}
+    for path in folder.glob("snapshot-*.npz"):
+        with np.load(path, allow_pickle=False) as kept:
+            found[int(path.stem.rpartition("-")[2])] = [
+                kept[f"now{i}"] for i in range(len(kept.files))
+            ]
+    return dict(sorted(found.items()))
 
 
 def values(variables: Sequence[keras.Variable]) -> Arrays:

@@ -27,6 +27,7 @@ from transfer import (
     toolbox,
     view_commands,
 )
+from transfer.ensembling import planning
 from transfer.errors import SettingsError, TransferError
 from transfer.exporting import formats
 from transfer.searching import plans, space
@@ -252,6 +253,14 @@ def _ensemble_arguments(ensemble: _Parser) -> None:
         " are here)",
     )
     ensemble.add_argument("--budget", type=float, metavar="SECONDS", help="time limit, with --data")
+    ensemble.add_argument(
+        "--member",
+        action="append",
+        default=[],
+        choices=planning.KINDS,
+        help="with --data: also train the best of the networks for members of this kind; may be"
+        " given several times",
+    )
     ensemble.add_argument("--seed", type=int, default=0)
     ensemble.add_argument(
         "--group-by", metavar="PATTERN", help="with --data: as for the other commands"

@@ -25,7 +25,7 @@ def ensemble(options: Namespace) -> Answer:
     else:
         index = commanding.grouped(options)
         names = options.backbone or planning.here()
-        planning.of_networks(run, index.digest, names, options.budget, options.seed)
+        planning.of_networks(run, index.digest, names, options.budget, options.seed, options.member)
         commanding.tell(index, index.warnings)
     if run.finished:
         console.say("This ensemble is finished already; nothing was done again.")
@@ -76,7 +76,9 @@ def _refuse_alone(options: Namespace) -> None:
     Raises:
         SettingsError: it was given without.
     """
-    alone = [name for name in ("backbone", "budget", "group_by") if getattr(options, name)]
+    alone = [
+        name for name in ("backbone", "budget", "group_by", "member") if getattr(options, name)
+    ]
     if alone:
         raise SettingsError(
             f"--{alone[0].replace('_', '-')} goes with --data only: finished runs have been made"

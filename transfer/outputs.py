@@ -25,6 +25,7 @@ from transfer.refusal import Familiar, Near
 
 NAMES = ("probabilities", "confidence", "answers", "strangeness", "known")
 _LEAST = 1e-30  # of a probability, so that its logarithm is finite
+TOLD = "_with_means"  # ends the name of the network of an ensemble by which it knows its pictures
 VIEWS = "views"  # the layer of a model that puts several views of a picture one after the other
 
 ops: Any = keras.ops  # the types in Keras allow for None
@@ -56,11 +57,17 @@ def vectors(model: keras.Model) -> keras.Model | None:
     """Return the model from pixels to the means of the network's last `refusal.STAGES` stages.
 
     A list of [n, d], from generic to specific; the last is that of the last stage which the head
-    reads. Of several views of a picture it is their mean, of an ensemble that of its first network.
+    reads. Of several views of a picture it is their mean, of an ensemble that of the network with
+    the most weight.
     None where there is no network with a head.
     """
     read = _with_vectors(model)
     return keras.Model(model.inputs[0], read[1], name="vectors") if read else None
+
+
+def sharpened(probabilities: Any, factor: float) -> Any:
+    """Return probabilities with all logits times a factor; see `calibration.sharpened`."""
+    return ops.softmax(factor * ops.log(ops.maximum(probabilities, _LEAST)), axis=-1)
 
 
 def joined(probabilities: Any, count: int) -> Any:
@@ -92,12 +99,13 @@ def _both(network: keras.Model) -> keras.Model | None:
     """Return the network with all these outputs, side by side; None where it has no head."""
     layers = {layer.name: layer for layer in network.layers}
     if backbones.HEAD in layers:
-        return _of_one(network)
-    for member in network.layers:
-        if not isinstance(member, keras.Model):
-            continue
-        if (views := layers.get(VIEWS)) is not None and (inner := _both(member)) is not None:
-            said, *means = inner(views.output)
+        return _with_means(network)
+    inner = [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    if told := [one for one in inner if one.name.endswith(TOLD)]:
+        return _of_several(network, told[0])
+    for member in inner:
+        if (views := layers.get(VIEWS)) is not None and (both := _both(member)) is not None:
+            said, *means = both(views.output)
             count = len(views.input)
             every = [joined(said, count), *(_mean(one, count) for one in means)]
             return keras.Model(network.inputs[0], every)
@@ -106,23 +114,51 @@ def _both(network: keras.Model) -> keras.Model | None:
     return None
 
 
-def _of_one(network: keras.Model) -> keras.Model | None:
-    """Return a network with a head (see `backbones.with_head`) that tells its stages' means, too.
+def _of_several(network: keras.Model, member: keras.Model) -> keras.Model | None:
+    """Return an ensemble with the stages' means of one of its networks.
 
-    It is computed once: the head reads what it read, from the same call that gives the means.
+    That one is computed once: the others' part of the graph reads it from the call that gives them.
+    """
+    both = _with_means(member)
+    if both is None:
+        return None
+    call = member._inbound_nodes[-1]  # Keras has no public name for it
+    said = both(call.input_tensors[0])
+    count = len(member.outputs)
+    above = keras.Model([network.inputs[0], *call.output_tensors], network.outputs[0])
+    answers = above([network.inputs[0], *said[:count]])
+    return keras.Model(network.inputs[0], [answers, *said[count:]])
+
+
+def _with_means(network: keras.Model) -> keras.Model | None:
+    """Return a network (see `backbones.reading`, `with_head`) that tells its stages' means, too.
+
+    What it answers is computed once, from the same call that gives the means. The upper part of a
+    cut network has no layer `WITHIN`: its stages are those that it computes itself.
     """
     within = next((one for one in network.layers if one.name == backbones.WITHIN), None)
     if within is None:
-        return None
-    last = pooling.last(within, refusal.STAGES)
-    means = [_pooled(one.stage.tensor, f"mean_{one.stage.number}") for one in last]
-    both = keras.Model(within.inputs[0], [*within.outputs, *means])
-    call = within._inbound_nodes[-1]  # Keras has no public name for it
+        head: Any = next((one for one in network.layers if one.name == backbones.HEAD), None)
+        if head is None:
+            return None
+        means = _means(keras.Model(network.inputs[0], head.input))
+        return keras.Model(network.inputs[0], [*network.outputs, *means])
+    both = keras.Model(within.inputs[0], [*within.outputs, *_means(within)])
+    call = within._inbound_nodes[-1]
     said = both(call.input_tensors[0])
     read = said[: len(within.outputs)]
-    above = keras.Model(call.output_tensors, network.outputs[0])
-    answers = above(read if len(read) > 1 else read[0])
-    return keras.Model(network.inputs[0], [answers, *said[len(read) :]])
+    above = {id(tensor): new for tensor, new in zip(call.output_tensors, read, strict=True)}
+    if not all(id(tensor) in above for tensor in network.outputs):
+        after = keras.Model(call.output_tensors, network.outputs)
+        answers = after(read if len(read) > 1 else read[0])
+        read = answers if isinstance(answers, list | tuple) else [answers]
+    return keras.Model(network.inputs[0], [*read, *said[len(within.outputs) :]])
+
+
+def _means(network: keras.Model) -> list[Any]:
+    """Return the tensors of the last stages' means of a network that ends in pooled blocks."""
+    last = pooling.last(network, refusal.STAGES)
+    return [_pooled(one.stage.tensor, f"mean_{one.stage.number}") for one in last]
 
 
 def _pooled(tensor: Any, name: str) -> Any:

@@ -16,6 +16,7 @@ NAME = "refusal"  # of the files in the run folder
 _BATCH = 32
 
 OnStep = Callable[[int, int], None]  # pictures done, pictures in all
+Read = Callable[[tuple[int, ...]], list[np.ndarray]]  # positions -> vectors [n, d] a stage
 
 
 def pictures(parts: Split) -> int:
@@ -30,9 +31,22 @@ def learn(
 
     None where there are too few pictures, or the model has no head of its own.
     """
+    read = chosen.trained.vectors
+    return learn_of(run, chosen.shipped, index, parts, on_step, read)
+
+
+def learn_of(
+    run: Run,
+    model: keras.Model,
+    index: ImageIndex,
+    parts: Split,
+    on_step: OnStep,
+    read: Read | None = None,
+) -> Familiar | None:
+    """Do what `learn` does for a model; `read` tells its last stages' means, where kept."""
     config = run.config()
     train = refusal.sample(index.class_numbers(), parts.train, config.seed)
-    read = chosen.trained.vectors or _computed(chosen.shipped, config.image_size, index, on_step)
+    read = read or _computed(model, config.image_size, index, on_step)
     if read is None:
         return None
     judging = read(parts.val)
@@ -52,7 +66,7 @@ def learn(
 
 def _computed(
     model: keras.Model, image_size: int, index: ImageIndex, on_step: OnStep
-) -> Callable[[tuple[int, ...]], list[np.ndarray]] | None:
+) -> Read | None:
     """Return what lets the model itself tell its last stages' means; None: it has no such."""
     vectors = outputs.vectors(model)
     if vectors is None:

@@ -149,8 +149,8 @@ class Reporter:
         self.run.event("search", **vars(step))
         self.say("head", step.step, step.total, self._named(_WORDS["head"]))
 
-    def training(self, progress: Progress) -> None:
-        """Tell of one training step."""
+    def training(self, progress: Progress, later: float = 0.0) -> None:
+        """Tell of one training step; `later` are the seconds of the trainings after this one."""
         done = (progress.epoch - 1) * progress.steps + progress.step
         words = f"Training, epoch {progress.epoch} of at most {progress.epochs}"
         total = progress.epochs * progress.steps
@@ -158,7 +158,7 @@ class Reporter:
         self.tempo.step(progress)
         left = self.tempo.left
         if left is not None:
-            left = min(left, max(0.0, self.training_ends() - time.monotonic()))
+            left = min(left, max(0.0, self.training_ends() - time.monotonic())) + later
         self.say("fine_tuning", done, total, self._named(words), left)
 
     def viewing(self, done: int, total: int) -> None:

@@ -9,6 +9,8 @@ share of the remaining steps that has passed, from 0 to 1:
     inverse      1 / (1 + k p), so that floor is left at the end
     cosine       (1 + cos(pi p)) / 2 (SGDR, arXiv 1608.03983)
     cyclic       triangles between 1/4 and 1 (Smith 2017, arXiv 1506.01186, section 3)
+    restarts     that cosine anew in each cycle (Huang et al. 2017, arXiv 1704.00109, equation 2;
+                 the weights at the end of each are a snapshot)
     one_cycle    1/10 up to 1 and down again in equal parts, then to 1/1000 (Smith 2018, arXiv
                  1803.09820, section 4.1)
     plateau      drop ** k after k plateaus of the validation loss
@@ -53,6 +55,16 @@ def share(step: int, steps: int, recipe: Recipe, losses: Sequence[float] = ()) -
 def warm_up_steps(steps: int, recipe: Recipe) -> int:
     """Return how many of the steps (or of the epochs) are the warm-up."""
     return max(1, round(recipe.warm_up * steps)) if recipe.warm_up else 0
+
+
+def cycles_done(step: int, steps: int, recipe: Recipe) -> int:
+    """Return how many whole cycles so many steps are; the rate is lowest at the end of each.
+
+    >>> [cycles_done(step, 20, Recipe(warm_up=0.0, cycles=4)) for step in (0, 4, 5, 19, 20)]
+    [0, 0, 1, 3, 4]
+    """
+    warm_up = warm_up_steps(steps, recipe)
+    return _whole_cycles(max(0, step - warm_up) / max(1, steps - warm_up), recipe)
 
 
 def after_plateaus(losses: Sequence[float], recipe: Recipe) -> float:
@@ -104,6 +116,16 @@ def _cyclic(passed: float, recipe: Recipe) -> float:
     return _LOWEST + (1 - _LOWEST) * max(0.0, 1 - x)
 
 
+def _restarts(passed: float, recipe: Recipe) -> float:
+    done = _whole_cycles(passed, recipe)
+    return _cosine(1.0 if done == recipe.cycles else passed * recipe.cycles - done, recipe)
+
+
+def _whole_cycles(passed: float, recipe: Recipe) -> int:
+    # A step at the very edge counts as after it, whatever the rounding.
+    return min(recipe.cycles, int(passed * recipe.cycles + 1e-9))
+
+
 def _one_cycle(passed: float, _: Recipe) -> float:
     half = (1 - _REST) / 2
     if passed < 2 * half:
@@ -118,6 +140,7 @@ _CURVES: dict[str, Callable[[float, Recipe], float]] = {
     "inverse": _inverse,
     "cosine": _cosine,
     "cyclic": _cyclic,
+    "restarts": _restarts,
     "one_cycle": _one_cycle,
     "plateau": _constant,
 }

@@ -157,6 +157,12 @@ SCHEDULES = (
         " right rate.",
     ),
     Choice(
+        "restarts",
+        "Cosine, again and again",
+        "Full, gently down to nothing, and full again, several times. Each end is a solution of its"
+        " own: an ensemble can take them all (snapshots).",
+    ),
+    Choice(
         "one_cycle",
         "One cycle",
         "Up from a tenth to full, down again, and almost nothing at the end. Bears a higher rate:"
@@ -215,7 +221,7 @@ SETTINGS = (
     Setting(
         "cycles",
         "Cycles",
-        "How often the schedule ‘cyclic’ goes up and down.",
+        "How often ‘cyclic’ goes up and down, and ‘cosine, again and again’ begins.",
         int, 1, 100,
     ),
     Setting(

@@ -38,6 +38,7 @@ class FitSettings:
     weight_decay: float
     deadline: Callable[[], float] = lambda: math.inf  # `time.monotonic()` seconds; may move
     averaging: bool = False  # judge the mean of the epochs' weights too
+    snapshots: bool = False  # keep the weights at the end of each cycle of the schedule
     recipe: Recipe = field(default_factory=Recipe)
 
 
@@ -188,7 +189,7 @@ class _Watch(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self._deadline, self._recipe = settings.deadline, settings.recipe
-        self._epochs = state.epochs
+        self._epochs, self._snapshots = state.epochs, settings.snapshots
         # Epochs of the warm-up hardly learn: they are no plateau.
         slow = schedules.warm_up_steps(settings.epochs, settings.recipe)
         self._losses = [row["val_loss"] for row in state.history[slow:]]
@@ -228,6 +229,8 @@ class _Watch(keras.callbacks.Callback):
         if self.out_of_time or self._should_stop():
             # Keras ends the epoch after this batch.
             self.model.stop_training = True  # pyright: ignore[reportOptionalMemberAccess]
+        if self._snapshots:
+            self._snapshot((self.epoch - 1) * self.steps + done)
         if self.kept.due and done < self.steps:
             self._keep(done)
         if self._on_progress:
@@ -240,6 +243,12 @@ class _Watch(keras.callbacks.Callback):
                 if done < self.steps:  # else it is raised again, when the epoch is whole
                     self._keep(done)
                     raise
+
+    def _snapshot(self, done: int) -> None:
+        steps = self._epochs * self.steps
+        number = schedules.cycles_done(done, steps, self._recipe)
+        if number > schedules.cycles_done(done - 1, steps, self._recipe):
+            self.kept.save_snapshot(number)
 
     def _keep(self, done: int) -> None:
         metrics = tuple(checkpoints.values(self._metrics()))

@@ -9,7 +9,7 @@ import numpy as np
 from transfer import commanding, console
 from transfer.dataset import library
 from transfer.dataset.split import Split
-from transfer.errors import RunError
+from transfer.errors import RunError, TransferError
 from transfer.runs import Run
 
 if TYPE_CHECKING:
@@ -34,28 +34,25 @@ def views(options: Namespace) -> Answer:
     commanding.load()
     from transfer import prediction, viewing
 
+    parts = Split.from_json(kept)
     with console.progress() as step:
         told = viewing.measure(
             run,
             prediction.load(run),
             index,
-            Split.from_json(kept),
-            mirror(run),
+            parts,
+            viewing.may_mirror(
+                run,
+                index,
+                parts,
+                lambda done, total: step("features", done, total, "Looking at mirror images"),
+            ),
             lambda done, total: step("views", done, total, "Looking at several views"),
         )
     for row in told["kinds"]:
         gain = f", {100 * row['gain']:+.1f} points" if "gain" in row else ""
         console.say(f"{row['kind']}: {row['views']} views, {row['milliseconds']:.0f} ms{gain}")
     return {"shipped": result["shipped"], **told}
-
-
-def mirror(run: Run) -> bool:
-    """Return whether a mirror image keeps its label: as the user said, else as was measured."""
-    said = run.config().horizontal_flip
-    if said is not None:
-        return said
-    guess = ((run.read("advice") or {}).get("augmentation") or {}).get("mirror")
-    return bool(guess and guess["safe"])
 
 
 def compared(
@@ -69,8 +66,9 @@ def compared(
     """Return {"kind", "views"}, accuracy, gain and cost of views for `evaluate`."""
     from transfer import prediction, viewing, views_at_test
 
-    number = views_at_test.views(kind, mirror(run))
-    model = views_at_test.with_views(classifier.model, kind, mirror(run))
+    mirror = _mirror(run)
+    number = views_at_test.views(kind, mirror)
+    model = views_at_test.with_views(classifier.model, kind, mirror)
     some = prediction.of_model(model, classifier.classes, classifier.image_size)
     row = viewing.judged(some, paths, labels, answers.argmax(axis=1) == labels)
     low, high = 100 * row["low"], 100 * row["high"]
@@ -80,3 +78,18 @@ def compared(
         f" {row['milliseconds']:.0f} ms a picture."
     )
     return {"kind": kind, "views": number, **row}
+
+
+def _mirror(run: Run) -> bool:
+    """Return whether mirror images may count; not where that was never looked at and cannot be."""
+    from transfer import viewing
+
+    known, kept = viewing.known_mirror(run), run.read("split")
+    if known is not None or kept is None:
+        return bool(known)
+    try:
+        index = library.open_dataset(run.config().dataset)
+        return viewing.may_mirror(run, index, Split.from_json(kept), lambda *_: None)
+    except TransferError as error:
+        console.say(f"Mirror images are left out: nobody knows whether they keep a label ({error})")
+        return False

@@ -9,7 +9,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from transfer import catalog, evaluation, judging, prediction, views_at_test
+from transfer import (
+    advisor,
+    backbones,
+    catalog,
+    evaluation,
+    features,
+    judging,
+    prediction,
+    views_at_test,
+    weights,
+)
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
 from transfer.prediction import Classifier
@@ -38,6 +48,39 @@ def viewed(trained: Trained, kind: str, mirror: bool) -> Trained:
     model = views_at_test.with_views(trained.model, kind, mirror)
     more = {"held_out": None, "vectors": None, "refit": again if refit else None}
     return replace(trained, model=model, **more)
+
+
+def may_mirror(run: Run, index: ImageIndex, parts: Split, on_step: OnStep) -> bool:
+    """Return whether a mirror image keeps its label: as the user said, else as is measured.
+
+    A run whose strategy was named has not been measured: it is done now, by the features that were
+    kept of its pictures.
+
+    Raises:
+        TransferError: the weights of its network are not here and cannot be had.
+    """
+    if (known := known_mirror(run)) is not None:
+        return known
+    config = run.config()
+    spec, size = catalog.backbone(config.backbone), config.image_size
+    backbone = backbones.load(spec, size, weights.obtain(spec, size))
+    kept = features.compute(backbone, index, sorted([*parts.train, *parts.val]), on_step)
+    found, _ = advisor.changes(backbone, index, parts, kept, config.seed)
+    return bool(found and found.safe)
+
+
+def known_mirror(run: Run) -> bool | None:
+    """Return what is known of mirror images: from the user, the advice or an earlier look.
+
+    It is False where the advice had too few pictures to tell; None: there is no word on it.
+    """
+    if (said := run.config().horizontal_flip) is not None:
+        return said
+    if (advice := run.read("advice")) is not None:
+        guess = (advice.get("augmentation") or {}).get("mirror")
+        return bool(guess and guess["safe"])
+    earlier = run.read(NAME)
+    return None if earlier is None else bool(earlier["mirror"])
 
 
 def measure(

@@ -19,7 +19,7 @@ def shown(result: dict[str, Any]) -> None:
     found = ensembles.read(result)
     if found is None:
         return
-    _heading("What answering together gave", ensembles.ABOUT)
+    _heading("What answering together gave", f"{ensembles.ABOUT}{ensembles.ABOUT_KINDS}")
     real = found.test.means_something
     kind = "fair" if not real else "good" if found.points > 0 else "poor"
     sign = "≈" if not real else "✓" if found.points > 0 else "✗"
@@ -52,10 +52,30 @@ def improve(run: Run) -> None:
                 key="improve_time",
             )
             pressed = st.button("Improve it", key="improve_it", disabled=seconds is None)
+        kinds = _kinds()
         _join(run)
     if pressed and seconds:
         name = overview.unused_name(f"{run.about()['name']}, together")
-        _open(run, lambda: workshop.improve(run, float(seconds), name))
+        _open(run, lambda: workshop.improve(run, float(seconds), name, kinds))
+
+
+def _kinds() -> list[str]:
+    """Let the user have networks trained for it, which takes most of the time."""
+    with st.expander("Also train a network for it: slower, and often better"):
+        st.html(
+            "<p>The last part of the network that does best is trained on your pictures, in what"
+            " time is left after the classifiers. Each training takes minutes; what there was no"
+            " time for is named in the end.</p>"
+        )
+        chosen = st.pills(
+            "What to train",
+            list(ensembles.ASKED),
+            selection_mode="multi",
+            format_func=ensembles.ASKED.__getitem__,
+            key="improve_kinds",
+        )
+        st.markdown(ensembles.ABOUT_KINDS)
+    return list(chosen or ())
 
 
 def _join(run: Run) -> None:

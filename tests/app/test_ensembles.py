@@ -1,10 +1,12 @@
 """What an ensemble gave, on the page of results; and the buttons that make one."""
 
+import time
 from typing import Any
 
 import pytest
 
 from app import ensembles, jobs, workshop
+from app.dispatcher import Dispatcher
 from tests.app.conftest import Store, markup, press, words
 from transfer.ensembling import planning
 from transfer.runs import Run
@@ -16,7 +18,8 @@ def share(accuracy: float, n: int = 100) -> dict[str, Any]:
 
 def member(name: str, weight: float, accuracy: float, **more: Any) -> dict[str, Any]:
     test = share(accuracy)
-    return {"name": name, "run": name, "weight": weight, "validation": test, "test": test,
+    return {"name": name, "run": name, "kind": "linear", "weight": weight,
+            "validation": test, "test": test,
             "milliseconds": 12.0, "megabytes": 9.1, **more}  # fmt: skip
 
 
@@ -43,6 +46,7 @@ def test_it_is_seen_at_a_glance():
     assert drawn.index("All together") < drawn.index("B, last stage") < drawn.index("A, last stage")
     assert "C, last stage" not in drawn
     assert "21 ms a picture" in drawn
+    assert "classifier on features · weight 70 %" in drawn
     assert "18.0 MB" in drawn
     assert "1 other was tried" in ensembles.notes(found)
     assert "no time for D" in ensembles.notes(found)
@@ -53,6 +57,17 @@ def test_no_difference_is_said_to_be_none():
     found = ensembles.read(result(3, 2, 1.0))
     assert found is not None
     assert ensembles.sentence(found).startswith("No difference shown")
+
+
+def test_each_kind_has_its_words_and_a_why():
+    for kind in ensembles.KINDS.values():
+        assert f"*{kind.removesuffix(' of weights')}*" in ensembles.ABOUT_KINDS
+    assert tuple(ensembles.ASKED) == planning.KINDS
+    earlier = result()
+    del earlier["ensemble"]["members"][0]["kind"]
+    found = ensembles.read(earlier)
+    assert found is not None
+    assert found.rows[1].kind == ""
 
 
 def test_other_runs_have_none():
@@ -90,6 +105,15 @@ def test_the_page_shows_it(open_page: Any, ensemble: Run) -> None:
     assert "several networks (A, B)" in words(page)
 
 
+def test_members_that_train_are_asked_for(open_page: Any, finished: Store) -> None:
+    page = open_page("results", run=finished.run_id)
+    pills = next(one for one in page.get("button_group") if one.key == "improve_kinds")
+    pills.set_value(["folds", "soup"])
+    page = press(page, "improve_it")
+    made = workshop.run(str(next(iter(jobs.active())).target))
+    assert planning.read(made).kinds == ("folds", "soup")
+
+
 def test_one_press_makes_an_ensemble_of_the_same_pictures(open_page: Any, finished: Store) -> None:
     page = press(open_page("results", run=finished.run_id), "improve_it")
     made = workshop.run(page.query_params["run"][0] if isinstance(page.query_params["run"], list)
@@ -100,3 +124,23 @@ def test_one_press_makes_an_ensemble_of_the_same_pictures(open_page: Any, finish
     assert "builtin" in planning.read(made).backbones
     assert made.read("split") == workshop.run(finished.run_id).read("split")
     assert [job.target for job in jobs.active()] == [made.folder.name]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_improve_it_goes_through_the_queue_to_a_page(open_page: Any, finished: Store) -> None:
+    """By the process that the dispatcher starts: made, exported, checked and shown."""
+    press(open_page("results", run=finished.run_id), "improve_it")
+    (job,) = jobs.active()
+    worker, deadline = Dispatcher(gpus=[]), time.monotonic() + 900
+    while worker.step():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    made = workshop.run(job.target)
+    standing = workshop.standing(made)
+    assert (standing.word, standing.error) == ("finished", None)
+    assert made.read("export")["max_difference"] <= 1e-4  # pyright: ignore[reportOptionalSubscript]
+    page = open_page("results", run=made.folder.name)
+    assert "All together" in markup(page)
+    assert "classifier on features" in markup(page)
+    assert made.read("calibration")["parts"]["test"]  # pyright: ignore[reportOptionalSubscript]

@@ -162,7 +162,7 @@ def test_the_epochs_stay_and_the_rate_goes_with_the_root(index, backbone, tmp_pa
     from transfer.strategies import fine_tuning
 
     task = problems.task(tmp_path / "run", index, backbone, batch_size=16)
-    prepared = fine_tuning.Prepared(None, None, {"head/.*": 1e-3}, 1e-4)  # pyright: ignore[reportArgumentType]
+    prepared = fine_tuning.Prepared(None, None, None, {"head/.*": 1e-3}, 1e-4)  # pyright: ignore[reportArgumentType]
     whole = fine_tuning.fit_settings(task, finetune_few.POLICY, prepared)
     quarter = fine_tuning.fit_settings(task, finetune_few.POLICY, prepared, 4)
     assert quarter.epochs == whole.epochs

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from tests.transfer import problems
-from transfer import backbones, catalog, features, imaging, pipeline, prediction
+from transfer import (
+    backbones,
+    batches,
+    calibration,
+    catalog,
+    features,
+    imaging,
+    outputs,
+    pipeline,
+    prediction,
+)
 from transfer.config import RunConfig
 from transfer.dataset import library
 from transfer.dataset.split import Split
@@ -227,6 +237,41 @@ class TestFlow:
         np.testing.assert_allclose(
             np.asarray(apart(pictures)), np.asarray(original(pictures)), atol=1e-5
         )
+
+    def test_a_network_that_was_trained_answers_beside_a_linear_head(self, data, tmp_path):
+        digest = library.import_dataset(data).digest
+        runs = []
+        for strategy in ("linear_top", "finetune_few"):
+            runs.append(Run(tmp_path / strategy))
+            settings = {"horizontal_flip": True, "quarter_turns": False, "epochs": 1}
+            runs[-1].start(RunConfig(digest, "builtin", SIZE, strategy=strategy, **settings))
+            pipeline.run(runs[-1])
+        run = Run(tmp_path / "e")
+        planning.of_runs(run, runs)
+        result = building.build(run)
+        assert [one["kind"] for one in result["ensemble"]["members"]] == ["run", "run"]
+        assert result["ensemble"]["chosen_by"] == result["splits"]["val"]
+        self._holds(run, result)
+        index = library.open_dataset(digest)
+        parts = Split.from_json(run.read("split") or {})
+        shared = finished.Networks()
+        made = [finished.member(one, parts, index.class_numbers(), shared) for one in runs]
+        assert [type(one.solution) for one in made] == [Reading, Whole]
+        both = assembling.classifier(made, [0.5, 0.5], SIZE, factor=2.0)
+        paths = [index.path(index.pictures[i]) for i in parts.test]
+        each = [prediction.probabilities(prediction.load(one), paths) for one in runs]
+        mean = calibration.sharpened((each[0] + each[1]) / 2, 2.0)
+        classifier = prediction.of_model(both, index.classes, SIZE)
+        np.testing.assert_allclose(prediction.probabilities(classifier, paths), mean, atol=1e-4)
+        # What is strange is judged by the network with the most weight, as it is of that run alone.
+        pictures = batches.loaded(paths[:4], SIZE).astype(np.float32)
+        for number, weights in enumerate(([0.7, 0.3], [0.3, 0.7])):
+            read = outputs.vectors(assembling.classifier(made, weights, SIZE))
+            alone = outputs.vectors(prediction.load(runs[number]).model)
+            assert read is not None
+            assert alone is not None
+            for one, other in zip(read(pictures), alone(pictures), strict=True):
+                np.testing.assert_allclose(np.asarray(one), np.asarray(other), atol=1e-4)
 
     def _holds(self, run: Run, result: dict[str, Any]) -> None:
         """Check that every number is that of the model which ships."""

@@ -117,6 +117,8 @@ def test_what_the_check_found_is_kept(exported, trained):
         assert "the same answers on all 12 pictures" in kept["words"]
         return
     assert kept["same_label"] >= 0.98
+    assert kept["same_known"] >= 0.9
+    assert kept["differences"]["strangeness"] < 0.3  # 8 bits of all would leave nothing of it
     assert "right on" in kept["words"]
     size = (exported.path / "model.tflite").stat().st_size
     assert size < 0.5 * Run(trained[0]).model_path.stat().st_size
@@ -182,6 +184,18 @@ def test_too_few_equal_labels_do_not_leave():
     found = checking.compare(here, there, np.zeros(100, int))
     assert (found.same_label, found.accuracy, found.accuracy_here) == (0.97, 1.0, 0.97)
     assert "97.0 %" in str(checking.refused(kind, found))
+
+
+def test_one_that_knows_everything_does_not_leave():
+    kind = formats.named("litert-int8")
+    same = {"probabilities": np.eye(2)[[0] * 100]}
+    here, there = same | {"known": np.arange(100) >= 20}, same | {"known": np.ones(100, bool)}
+    found = checking.compare(here, there, np.zeros(100, int))
+    assert found.same_known == 0.8
+    assert "80.0 %" in str(checking.refused(kind, found))
+    found = checking.compare(same, same, np.zeros(100, int))
+    assert checking.refused(kind, found) is None
+    assert "none of these" not in checking.in_words(kind, found)
 
 
 def test_a_folder_and_a_zip_are_scored_alike(

@@ -29,6 +29,9 @@ POINTS = [
     (Recipe(schedule="cyclic", cycles=1, **PLAIN), [(0, 0.25), (0.25, 0.625), (0.5, 1), (1, 0.25)]),
     (Recipe(schedule="cyclic", cycles=4, **PLAIN),
      [(0, 0.25), (1 / 8, 1), (0.25, 0.25), (0.625, 1), (0.75, 0.25), (15 / 16, 0.625), (1, 0.25)]),
+    # Huang et al. 2017, equation 2, with four cycles: full at the start of each.
+    (Recipe(schedule="restarts", cycles=4, **PLAIN),
+     [(0, 1), (1 / 8, 0.5), (0.25, 1), (0.375, 0.5), (0.75, 1), (1, 0)]),
     # Smith 2018: two equal halves, and the last steps far below where it began.
     (Recipe(schedule="one_cycle", **PLAIN),
      [(0, 0.1), (0.225, 0.55), (0.45, 1), (0.675, 0.55), (0.9, 0.1), (1, 0.001)]),
@@ -42,6 +45,15 @@ def test_it_goes_through_the_points_of_its_paper(recipe, points):
     for passed, expected in points:
         now = schedules.share(round(passed * steps), steps, recipe)
         assert now == pytest.approx(expected, rel=1e-4, abs=1e-9), passed
+
+
+def test_a_cycle_ends_where_the_rate_is_lowest():
+    recipe = Recipe(schedule="restarts", cycles=4, **PLAIN)
+    shares = [schedules.share(step, 40, recipe) for step in range(40)]
+    done = [schedules.cycles_done(step, 40, recipe) for step in range(41)]
+    ends = [step for step in range(1, 41) if done[step] > done[step - 1]]
+    assert ends == [10, 20, 30, 40]
+    assert all(shares[end - 1] == min(shares[end - 10 : end]) for end in ends)
 
 
 def test_every_schedule_of_the_menu_has_points():

@@ -1,6 +1,8 @@
 """A budget is shared among the fine-tunings to come, and some of it kept for the answers."""
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,12 +16,6 @@ BUILT, EACH = 2.0, 0.05
 KEPT = sharing._MARGIN + sharing._SLACK * (4 * BUILT + 100 * EACH + 4 * 20 * EACH)
 
 
-class Seen(Tempo):
-    """A training whose speed is known."""
-
-    a_step, between, slowdown = 0.5, 0.25, 1.0  # pyright: ignore[reportAssignmentType]
-
-
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing.time, "monotonic", lambda: NOW)
@@ -29,7 +25,7 @@ def share(
     strategy: str,
     later: list[str],
     left: float,
-    tempo: Tempo | None = None,
+    tempo: Any = None,
     answering: Answering | None = Answering(BUILT, EACH),  # noqa: B008 - it is frozen
 ) -> sharing.Share:
     """Return the share that a strategy gets of the seconds that are left."""
@@ -57,11 +53,11 @@ def test_where_nothing_was_measured_it_is_guessed():
 
 
 def test_it_ends_earlier_when_everything_takes_longer_than_before():
-    tempo = Seen()
+    tempo = SimpleNamespace(a_step=0.5, between=0.25, slowdown=1.0)
     one = share("finetune_few", [], 600, tempo)
     kept = 4 * BUILT + 100 * EACH
     for slower in (1.0, 3.0, 0.5):
-        tempo.slowdown = slower  # pyright: ignore[reportAttributeAccessIssue]
+        tempo.slowdown = slower
         reserve = sharing._MARGIN + sharing._SLACK * (slower * kept + 4 * 0.25)
         assert one.reserve() == pytest.approx(reserve)
         assert one.ends() == pytest.approx(NOW + 600 - reserve - 0.5)  # and the step at hand

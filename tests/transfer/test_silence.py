@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import Command
-from transfer import prediction, silence, store
+from transfer import prediction, silence, store, viewing
 from transfer.config import RunConfig
 from transfer.dataset import library
+from transfer.dataset.split import Split
 from transfer.errors import SettingsError
 from transfer.runs import Run
 
@@ -101,3 +102,13 @@ def test_several_views_are_measured_and_a_run_can_have_them(run, command: Comman
     assert command("views", run.folder)[0] == 2
     with pytest.raises(SettingsError, match="--test-time should be one of"):
         RunConfig.from_json(config | {"test_time": "twice"})
+
+
+def test_mirror_images_are_measured_where_the_strategy_was_named(run):
+    told = _kept(run, "advice")["augmentation"]["mirror"]
+    run.write("config", run.config().to_json() | {"strategy": "linear_top"})
+    run.forget("advice")
+    assert viewing.known_mirror(run) is None
+    index = library.open_dataset(run.config().dataset)
+    parts = Split.from_json(_kept(run, "split"))
+    assert viewing.may_mirror(run, index, parts, lambda *_: None) == told["safe"]

@@ -8,10 +8,20 @@ from typing import Any
 import keras
 import numpy as np
 
-from transfer import batches, outcome, pipeline, runtimes
+from transfer import batches, calibrating, calibration, outcome, pipeline, refusing, runtimes
+from transfer.calibration import Fitted
 from transfer.dataset import library, relations
 from transfer.dataset.split import Split
-from transfer.ensembling import assembling, choosing, costs, finished, networks, planning, results
+from transfer.ensembling import (
+    assembling,
+    choosing,
+    costs,
+    finished,
+    networks,
+    planning,
+    results,
+    retraining,
+)
 from transfer.ensembling.members import Member
 from transfer.ensembling.networks import Clock
 from transfer.ensembling.pool import Problem
@@ -72,19 +82,25 @@ class _Flow:
         weights = choosing.weights(answers, problem.labels, problem.groups, self.config.seed)
         best = choosing.best(answers, problem.labels)
         used = [i for i, weight in enumerate(weights) if weight > 0]
+        together = np.tensordot(weights, answers, 1).astype(np.float32)
+        fitted = calibration.fit(together, problem.labels, problem.groups, self.config.seed)
+        together = calibration.sharpened(together, fitted.factor)
         self.reporter.say("saving", 0, 1, "Building one model of them")
         model = assembling.classifier(
-            [members[i] for i in used], [weights[i] for i in used], self.config.image_size
+            [members[i] for i in used],
+            [weights[i] for i in used],
+            self.config.image_size,
+            fitted.factor,
         )
         self._save(model)
         told = sorted({*used, best})
         measured = [members[i] for i in told]
-        tested = self._tested(measured, weights[told], model)
+        tested = self._tested(measured, weights[told], model, fitted.factor)
         found = Outcome(
             members=members,
             weights=weights,
             best=best,
-            held_out=np.tensordot(weights, answers, 1)[problem.judging],
+            held_out=together[problem.judging],
             tested=dict(zip(told, tested[:-1], strict=True)) if tested is not None else {},
             whole=tested[-1] if tested is not None else None,
             costs=dict(zip(told, costs.of_members(measured), strict=True)),
@@ -96,10 +112,32 @@ class _Flow:
             self.run, self.index, self.parts, problem, found, self.clock.spent()
         )
         self.run.save_answers(**found.answers(self.parts))
+        self._learn_silence(fitted, problem, together, found, model)
         self.run.write("history", [])
         self.run.finish(result)
+        retraining.clear(self.run)
         self.reporter.say("finished", 1, 1, "Finished")
         return result
+
+    def _learn_silence(
+        self,
+        fitted: Fitted,
+        problem: Problem,
+        together: np.ndarray,
+        found: Outcome,
+        model: keras.Model,
+    ) -> None:
+        """Keep how far its answers can be believed, and what is familiar to it, as of any run."""
+        judging, labels = problem.judging, self.index.class_numbers()
+        known = {"validation": (together[judging], problem.labels[judging])}
+        whole = not judging.all()
+        if whole:
+            known["held_out"] = (together[~judging], problem.labels[~judging])
+        if found.whole is not None:
+            known["test"] = (found.whole, labels[list(self.parts.test)])
+        calibrating.write(self.run, fitted, "held_out" if whole else "validation", known)
+        counter = self.reporter.counter("familiar")
+        refusing.learn_of(self.run, model, self.index, self.parts, counter)
 
     def _split(self) -> Split:
         kept = self.run.read("split")
@@ -112,20 +150,26 @@ class _Flow:
     def _members(self) -> tuple[Problem, list[Member], list[str]]:
         """Return what was judged, who was, and the networks for which there was no time.
 
-        Finished runs have answered for the validation pictures only, so where there are any, these
-        alone choose.
+        Finished runs have answered for the validation pictures only, and so have members that were
+        trained on all the others: where there are any, these pictures alone choose.
         """
         problem = Problem.of(self.index, self.parts, self.config.seed)
         made = networks.Made()
         if self.plan.backbones:
             made = networks.members(
                 self.run, self.config, self.index, self.parts,
-                list(self.plan.backbones), self.reporter, self.clock,
+                list(self.plan.backbones), self.reporter, self.clock, self.plan.kinds,
             )  # fmt: skip
-        if not self.plan.runs:
+        whole = len(problem.labels)
+        if not self.plan.runs and all(len(one.held_out) == whole for one in made.members):
             return problem, made.members, made.left_out
         shared, labels = finished.Networks(), self.index.class_numbers()
-        members = [replace(one, held_out=one.held_out[problem.judging]) for one in made.members]
+        members = [
+            replace(one, held_out=one.held_out[problem.judging])
+            if len(one.held_out) == whole
+            else one
+            for one in made.members
+        ]
         for number, folder in enumerate(self.plan.runs):
             self.reporter.say("loading", number, len(self.plan.runs), "Loading the runs")
             members.append(finished.member(Run(Path(folder)), self.parts, labels, shared))
@@ -137,7 +181,7 @@ class _Flow:
         partial.replace(self.run.model_path)
 
     def _tested(
-        self, members: list[Member], weights: np.ndarray, model: keras.Model
+        self, members: list[Member], weights: np.ndarray, model: keras.Model, factor: float
     ) -> np.ndarray | None:
         """Return what each member and, last, all together say of the test pictures, in one pass.
 
@@ -145,6 +189,7 @@ class _Flow:
             members: those that answer, and the one they are compared with.
             weights: of each, float64 [members].
             model: what ships, which has to say the same.
+            factor: of the logits of their mean.
 
         Returns:
             float32 [members + 1, n, classes], or None where there are no test pictures.
@@ -161,7 +206,7 @@ class _Flow:
             done = min(len(rows) * _BATCH, len(paths))
             self.reporter.counter("test")(done, len(paths))
         answers = np.concatenate(rows, axis=1)
-        together = np.tensordot(weights, answers, 1).astype(np.float32)
+        together = calibration.sharpened(np.tensordot(weights, answers, 1), factor)
         _check_same(model, next(data.as_numpy_iterator()), together)
         return np.concatenate([answers, together[None]])
 

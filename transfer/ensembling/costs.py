@@ -35,7 +35,7 @@ def megabytes(model: keras.Model) -> float:
 def of_members(members: Sequence[Member]) -> list[tuple[float, float]]:
     """Return (milliseconds, megabytes) of each member as if it stood alone.
 
-    Heads on one network take what the network takes, which is measured once.
+    Heads on one network that stays as it is take what the network takes: it is measured once.
     """
     timed: dict[int, float] = {}
     found = []

@@ -62,6 +62,7 @@ def member(run: Run, parts: Split, labels: np.ndarray, networks: Networks) -> Me
         validation=evaluation.wilson(int(right.sum()), len(right)),
         solution=shared(whole, networks.get(config.backbone, config.image_size)) or whole,
         test=evaluation.Accuracy(**test) if test else None,
+        kind="run",
         refitted=not catalog.strategy(result["shipped"]).tunes,
     )
 

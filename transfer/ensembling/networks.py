@@ -4,17 +4,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from transfer import catalog, features, honesty, preparing, weights
+import numpy as np
+
+from transfer import catalog, features, honesty, preparing, refusing, weights
 from transfer.config import RunConfig
 from transfer.dataset.index import ImageIndex
 from transfer.dataset.split import Split
-from transfer.ensembling import pool
-from transfer.ensembling.members import Member
+from transfer.ensembling import choosing, pool, retraining
+from transfer.ensembling.members import Member, Reading
 from transfer.ensembling.pool import Problem
+from transfer.ensembling.retraining import Network, Trainings
 from transfer.reporter import Reporter
 from transfer.runs import Run
 
 _SLACK = 1.3  # of an estimate of seconds
+_KERAS = 2.0  # times as long as features, which a faster runtime computes, takes what ships
 
 
 class Clock:
@@ -53,16 +57,24 @@ def members(
     names: list[str],
     reporter: Reporter,
     clock: Clock,
+    kinds: tuple[str, ...] = (),
 ) -> Made:
-    """Return the members on these networks, in this order.
+    """Return the members on these networks, in this order, then those that train one of them.
 
     The first is always taken. Another one is left out where its pictures would not have passed
-    through it, and the test pictures through all of them, before the time is up.
+    through it, and those at the end through all of them, before the time is up. Trained is the
+    network of the linear classifier that answers out of fold would pick alone, in what time is
+    left.
     """
     problem = Problem.of(index, parts, config.seed)
-    made, forward, fixed = Made(), 0.0, 0.0  # seconds: to answer for the test, to load and fit
-    answers = len(parts.test) or len(parts.val)
-    reporter.plan({"features": len(problem.positions), "test": answers, "export": 2 * answers})
+    made, forward, fixed = Made(), 0.0, 0.0  # seconds: to answer at the end, to load and fit
+    known: dict[str, Network] = {}
+    answers, familiar = len(parts.test) or len(parts.val), refusing.pictures(parts)
+    reporter.plan({
+        "features": len(problem.positions), "test": answers, "familiar": familiar,
+        "export": 2 * answers,
+    })  # fmt: skip
+    answers += familiar
     for name in names:
         began = time.monotonic()
         if made.members and (reporter.stop_wanted() or clock.left() < _SLACK * (fixed + forward)):
@@ -84,12 +96,39 @@ def members(
         if not made.members and run.read("honesty") is None:
             run.write("honesty", honesty.of_training(backbone, index, parts, kept, config.seed))
         made.members += pool.members(problem, backbone, kept, reporter.counter("head"))
-        forward += answers * (features.seconds_per_picture(backbone) or 0.0)
+        known[name] = Network(backbone, kept)
+        forward += _KERAS * answers * (features.seconds_per_picture(backbone) or 0.0)
         fixed = max(fixed, time.monotonic() - began - looked)
         reporter.something_to_keep = True
         run.record_spent(clock.spent())
         run.event("members", network=name, so_far=len(made.members))
+    if kinds:
+        name = _best(made.members, problem)
+        one = known[name]
+        seconds = features.seconds_per_picture(one.backbone) or 0.0
+        # To judge them, and to answer with several upper parts.
+        forward += _KERAS * (2 * answers + len(problem.positions)) * seconds
+        reserved = _SLACK * (forward + fixed)
+        if not retraining.worth_it(run, clock.left() - reserved):
+            made.left_out += [f"{name} retrained, {kind}" for kind in kinds]
+            return made
+        trainings = Trainings(
+            run, config, index, parts, problem, one, kinds, reporter,
+            left=lambda: clock.left() - reserved,
+            spent=lambda: run.record_spent(clock.spent()),
+        )  # fmt: skip
+        retrained, late = trainings.members()
+        made.members += retrained
+        made.left_out += late
     return made
+
+
+def _best(members: list[Member], problem: Problem) -> str:
+    """Return the network of the linear classifier that does best alone."""
+    some = [one for one in members if isinstance(one.solution, Reading)]
+    answers = np.stack([one.held_out for one in some])
+    solution = some[choosing.best(answers, problem.labels)].solution
+    return solution.backbone.spec.name if isinstance(solution, Reading) else ""
 
 
 def _size(config: RunConfig, name: str) -> int:

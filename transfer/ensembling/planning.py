@@ -15,16 +15,22 @@ from transfer.errors import RunError, SettingsError
 from transfer.runs import Run
 
 FILE = "ensemble"
+KINDS = ("seeds", "folds", "snapshots", "averages", "soup")
+"""Of members that train a network; see `tuning`. Linear classifiers are always among them."""
 _LEAST = 2
 _KEPT = ("split", "honesty")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`runs` are folders of finished runs, `backbones` names of the catalog, or both."""
+    """`runs` are folders of finished runs, `backbones` names of the catalog, or both.
+
+    `kinds`, of `KINDS`, are trained on the network whose linear classifiers do best.
+    """
 
     runs: tuple[str, ...] = ()
     backbones: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as a JSON object."""
@@ -73,7 +79,12 @@ def of_runs(run: Run, members: Sequence[Run], seed: int = 0) -> None:
 
 
 def of_networks(
-    run: Run, dataset: str, backbones: Sequence[str], budget: float | None = None, seed: int = 0
+    run: Run,
+    dataset: str,
+    backbones: Sequence[str],
+    budget: float | None = None,
+    seed: int = 0,
+    kinds: Sequence[str] = (),
 ) -> None:
     """Prepare a run folder for an ensemble that makes its members on these networks.
 
@@ -83,14 +94,16 @@ def of_networks(
         backbones: names of the catalog; what there is no time for at the end is left out.
         budget: seconds for the whole run; None: no limit.
         seed: of the split and the selection.
+        kinds: of `KINDS`: members that train a network.
 
     Raises:
-        TransferError: a network is not known, or the folder holds something else.
+        TransferError: a network or a kind is not known, or the folder holds something else.
     """
-    _begin(run, *_on_networks(dataset, backbones, budget, seed))
+    config, plan = _on_networks(dataset, backbones, budget, seed)
+    _begin(run, config, replace(plan, kinds=_checked(kinds)))
 
 
-def improving(run: Run, earlier: Run, budget: float | None) -> None:
+def improving(run: Run, earlier: Run, budget: float | None, kinds: Sequence[str] = ()) -> None:
     """Prepare a run folder for an ensemble that is to do better than a finished run.
 
     Its members are made on all networks that are here, that of the run first, on the split of the
@@ -106,7 +119,7 @@ def improving(run: Run, earlier: Run, budget: float | None) -> None:
     largest = max([made, *(one.config() for one in trained)], key=lambda one: one.image_size)
     made = replace(made, backbone=largest.backbone, image_size=largest.image_size)
     runs = tuple(str(one.folder.resolve()) for one in trained)
-    _begin(run, made, replace(plan, runs=runs))
+    _begin(run, made, replace(plan, runs=runs, kinds=_checked(kinds)))
     _take_over(run, earlier)
 
 
@@ -121,6 +134,14 @@ def here() -> list[str]:
     ]
     ranked = sorted(there, key=lambda spec: -(spec.top1 or 0.0))
     return [spec.name for spec in ranked] or [catalog.BUILTIN]
+
+
+def _checked(kinds: Sequence[str]) -> tuple[str, ...]:
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise SettingsError(
+            f"There are no members of the kind '{unknown[0]}'. Choose of: {', '.join(KINDS)}."
+        )
+    return tuple(dict.fromkeys(kinds))
 
 
 def _on_networks(

@@ -91,6 +91,7 @@ def _block(problem: Problem, parts: Split, labels: np.ndarray, found: Outcome) -
             {
                 "name": one.name,
                 "run": one.run,
+                "kind": one.kind,
                 "weight": round(float(found.weights[number]), 4),
                 "validation": one.validation.to_json(),
                 "test": share.to_json() if share else None,

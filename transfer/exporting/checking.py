@@ -21,7 +21,8 @@ from transfer.prediction import Classifier
 
 TOLERANCE = 1e-4  # largest difference of a probability that is still "the same answer"
 SAME_LABELS = 0.98  # of the pictures, where a format computes in whole numbers
-PROBABILITIES = "probabilities"
+SAME_KNOWN = 0.9  # the same of "none of these", beside whose limit more pictures lie
+PROBABILITIES, KNOWN = "probabilities", "known"
 _BATCH = 32
 
 # Runs in a fresh process, isolated (-I), with our package made unimportable.
@@ -53,6 +54,8 @@ class Agreement:
         checked: on how many pictures.
         differences: of each output, the largest between two numbers.
         same_label: the share of pictures with the same most probable class.
+        same_known: the share of which both say that they are of these classes, or that they are
+            none of these; None where the model does not tell.
         accuracy: of the exported model on these pictures; `accuracy_here`: of the app's.
     """
 
@@ -61,6 +64,7 @@ class Agreement:
     same_label: float
     accuracy: float
     accuracy_here: float
+    same_known: float | None = None
 
     @property
     def max_difference(self) -> float:
@@ -139,6 +143,7 @@ def compare(here: Answers, there: Answers, labels: np.ndarray) -> Agreement:
         float((chosen == chosen_here).mean()),
         float((chosen == labels).mean()),
         float((chosen_here == labels).mean()),
+        float((here[KNOWN] == there[KNOWN]).mean()) if KNOWN in here else None,
     )
 
 
@@ -146,7 +151,7 @@ def refused(kind: Format, found: Agreement) -> str | None:
     """Return why a model may not leave, as a sentence; None: it gives the same answers."""
     if not kind.exact:
         if found.same_label >= SAME_LABELS:
-            return None
+            return _unlike(found)
         return (
             f"In whole numbers it names the same class on {100 * found.same_label:.1f} % of"
             f" {found.checked} pictures, at least {100 * SAME_LABELS:.0f} % are needed (right on"
@@ -169,13 +174,23 @@ def in_words(kind: Format, found: Agreement) -> str:
             f"Checked: the same answers on all {found.checked} pictures (percentages differ by"
             f" {_points(found.max_difference)})."
         )
-    same, right, here = (
-        round(share * found.checked)
-        for share in (found.same_label, found.accuracy, found.accuracy_here)
-    )
+    shares = (found.same_label, found.accuracy, found.accuracy_here, found.same_known or 0.0)
+    same, right, here, known = (round(share * found.checked) for share in shares)
+    told = f" It says as the model does what is none of these of {known:,}."
     return (
         f"Checked: the same class on {same:,} of {found.checked:,} pictures; right on {right:,} of"
-        f" them, the model in full on {here:,}."
+        f" them, the model in full on {here:,}.{'' if found.same_known is None else told}"
+    )
+
+
+def _unlike(found: Agreement) -> str | None:
+    """Return why a model that names the right classes may still not leave."""
+    if found.same_known is None or found.same_known >= SAME_KNOWN:
+        return None
+    return (
+        "In whole numbers it takes other pictures for none of these: it says the same of"
+        f" {100 * found.same_known:.1f} % of {found.checked}, at least {100 * SAME_KNOWN:.0f} %"
+        " are needed."
     )
 
 

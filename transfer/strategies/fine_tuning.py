@@ -36,6 +36,7 @@ from transfer.boundary import BoundaryBatches, Lower
 from transfer.errors import RunError
 from transfer.linear import LinearHead
 from transfer.runs import Run
+from transfer.stages import Stage
 from transfer.strategies import heads
 from transfer.strategies import plan as planning
 from transfer.strategies.base import Task, Trained
@@ -60,6 +61,7 @@ class Policy:
     patience: int
     augmentation: Literal["light", "strong"]
     averaging: bool
+    snapshots: bool = False  # of a schedule with cycles; see `training.FitSettings`
 
     def epochs_of(self, steps: int) -> int:
         """Return the number of epochs of so many steps each."""
@@ -71,17 +73,46 @@ class Policy:
 class Prepared:
     """The network of a fine-tuning before its first step, with the rates of its parts.
 
-    `default_rate` is that of all variables which no pattern of `rates` matches.
+    `default_rate` is that of all variables which no pattern of `rates` matches; `cut` is the place
+    between the halves.
     """
 
     own: Backbone
+    cut: Stage
     parts: Halves
     rates: dict[str, float]
     default_rate: float
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """A network at its best weights, as training left it: no temperature yet.
+
+    `model` is what was trained on `judged.inputs`: the whole, or what is behind the cut.
+    `checkpoint` is the folder that `checkpoints` reads.
+    """
+
+    prepared: Prepared
+    model: keras.Model
+    judged: Validation
+    history: tuple[dict[str, Any], ...]
+    ended: str
+    checkpoint: Path
+
+
 def train(task: Task, policy: Policy) -> Trained:
     """Solve the task by fine-tuning as the policy says."""
+    done = tune(task, policy)
+    factor = _calibrate(done.model, done.prepared.parts, done.judged)
+    shutil.rmtree(done.checkpoint / "views", ignore_errors=True)
+    finished = backbones.without_dropping(done.prepared.own, done.prepared.parts)
+    return Trained(
+        policy.strategy, backbones.classifier(finished), done.history, done.ended, factor=factor
+    )
+
+
+def tune(task: Task, policy: Policy) -> Tuned:
+    """Train a network of its own, or go on where a killed process left off."""
     folder = task.run.checkpoint_folder / policy.strategy
     block = pooling.top(task.features.blocks)
     head = task.head or heads.probe(task, block).head
@@ -108,11 +139,7 @@ def train(task: Task, policy: Policy) -> Trained:
         return model, judged, history, ended
 
     model, judged, history, ended = batch_fitting.largest(task.run, task.config.batch_size, attempt)
-    factor = _calibrate(model, prepared.parts, judged)
-    shutil.rmtree(folder / "views", ignore_errors=True)
-    rows = (first, *history)
-    finished = backbones.without_dropping(prepared.own, prepared.parts)
-    return Trained(policy.strategy, backbones.classifier(finished), rows, ended, factor=factor)
+    return Tuned(prepared, model, judged, (first, *history), ended, folder)
 
 
 def prepare(task: Task, policy: Policy, head: LinearHead) -> Prepared:
@@ -127,7 +154,7 @@ def prepare(task: Task, policy: Policy, head: LinearHead) -> Prepared:
     planning.freeze(own, chosen)
     if task.config.extends:
         _take_up(task.run, parts.whole)
-    return Prepared(own, parts, *planning.rates(own, chosen, task.config.learning_rate))
+    return Prepared(own, chosen.cut, parts, *planning.rates(own, chosen, task.config.learning_rate))
 
 
 def fit_settings(
@@ -146,6 +173,7 @@ def fit_settings(
         weight_decay=config.weight_decay,
         deadline=task.deadline,
         averaging=policy.averaging,
+        snapshots=policy.snapshots,
         recipe=config.recipe,
     )
 
