@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,10 +45,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
+    began = time.monotonic()
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
     try:
-        options = _parser().parse_args(given)
+        options = _parser().parse_args(given, argparse.Namespace(began=began))
         answer = options.command(options)
     except TransferError as error:
         return _failed(as_json, {"error": str(error)})

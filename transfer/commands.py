@@ -77,7 +77,7 @@ def train(options: Namespace) -> Answer:
         index = commanding.grouped(options)
         run.start(_settings(options, index, spec, size))
         commanding.tell(index, index.warnings)
-    return _trained(run, loaded())
+    return _trained(run, options.began, loaded())
 
 
 def extend(options: Namespace) -> Answer:
@@ -88,15 +88,15 @@ def extend(options: Namespace) -> Answer:
         console.say("This run is finished already; nothing was trained again.")
         return _outcome(run.result())
     commanding.load()
-    return _trained(run)
+    return _trained(run, options.began)
 
 
-def _trained(run: Run, loaded: "Backbone | None" = None) -> Answer:
+def _trained(run: Run, began: float, loaded: "Backbone | None" = None) -> Answer:
     from transfer import pipeline
 
     run.clear_pause()
     with console.progress() as step:
-        return _outcome(pipeline.run(run, step, loaded))
+        return _outcome(pipeline.run(run, step, loaded, began))
 
 
 def work(options: Namespace) -> Answer:
@@ -112,7 +112,10 @@ def work(options: Namespace) -> Answer:
     joins = run.config().strategy == catalog.ENSEMBLE.name
     with console.progress() as step:
         try:
-            (building.build if joins else pipeline.run)(run, step)
+            if joins:
+                building.build(run, step)
+            else:
+                pipeline.run(run, step, began=options.began)
         except (StoppedError, PausedError) as ended:
             console.say(str(ended))
             return {"stopped": True, "paused": isinstance(ended, PausedError)}

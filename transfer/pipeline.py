@@ -12,6 +12,7 @@ import keras
 
 from transfer import (
     advisor,
+    answering,
     calibrating,
     catalog,
     features,
@@ -25,7 +26,9 @@ from transfer import (
     sharing,
     shortage,
     viewing,
+    views_at_test,
 )
+from transfer.answering import Answering
 from transfer.backbones import Backbone
 from transfer.calibrating import Settled
 from transfer.dataset import library, relations
@@ -36,11 +39,15 @@ from transfer.judging import Candidate, Judged
 from transfer.prediction import Classifier
 from transfer.reporter import OnStep, Reporter
 from transfer.runs import Run
-from transfer.strategies import REGISTRY, Task
+from transfer.strategies import POLICIES, REGISTRY, Task
+from transfer.tempo import Tempo
 
 
 def run(
-    run: Run, on_step: OnStep | None = None, backbone: Backbone | None = None
+    run: Run,
+    on_step: OnStep | None = None,
+    backbone: Backbone | None = None,
+    began: float | None = None,
 ) -> dict[str, Any]:
     """Do what the run's settings say, or go on where a killed process left off.
 
@@ -50,6 +57,7 @@ def run(
         run: a run folder that `Run.start` has prepared.
         on_step: told how far each phase is.
         backbone: the network of the settings, where it has been loaded already.
+        began: since when the time counts, in `time.monotonic()` seconds; None: since now.
 
     Returns:
         The result, as it stands in the run folder.
@@ -62,7 +70,7 @@ def run(
         if run.finished:
             return run.result()
         with deletion_explained(run):
-            return _Flow(run, Reporter(run, on_step), backbone).work()
+            return _Flow(run, Reporter(run, on_step), backbone, began).work()
 
 
 def advise(
@@ -112,18 +120,24 @@ def prepared(run: Run, on_step: OnStep | None = None, backbone: Backbone | None 
     return _Flow(run, Reporter(run, on_step), backbone).task()
 
 
+_HURRY = 10.0  # seconds of a budget: too few to measure anything
+
+
 class _Flow:
     """One process's work on one run."""
 
-    def __init__(self, run: Run, reporter: Reporter, backbone: Backbone | None) -> None:
+    def __init__(
+        self, run: Run, reporter: Reporter, backbone: Backbone | None, began: float | None = None
+    ) -> None:
         self.run, self.config, self.reporter = run, run.config(), reporter
-        self.began = time.monotonic()
+        self.began = time.monotonic() if began is None else began
         self.spent_before = run.seconds_spent()
         budget = self.config.budget
         self.deadline = math.inf if budget is None else self.began + budget - self.spent_before
         reporter.deadline = self.deadline
         self.loaded = backbone
         self.judged: Classifier | None = None
+        self.answering: Answering | None = None
         run.write("versions", outcome.versions())
         self.index = library.open_dataset(self.config.dataset)
         self.parts = self._split()
@@ -135,14 +149,14 @@ class _Flow:
         advice = self._advice(backbone, kept) if self.config.measures else None
         self._honesty(backbone, kept)
         names = self._strategies(advice)
-        self.reporter.expect(sum(map(_tunes, names)), len(names))
+        self._expect(names)
         task = self._task(backbone, kept, advice)
         costs = advice["costs"] if advice else {}
         candidates: list[Candidate] = []
         for place, name in enumerate(names):
             later = names[place + 1 :]
             if self.config.strategy == "all":  # each of them is tested before the next begins
-                self.reporter.expect(int(_tunes(name)), 1, later=_seconds(later, costs))
+                self._expect([name], later=_seconds(later, costs))
             candidates.append(self._candidate(task, name, later, candidates))
         chosen = judging.choose(candidates, self.config.strategy, outcome.advised(advice))
         settled = calibrating.settle(chosen.finished(), self.index, self.parts, self.config.seed)
@@ -192,11 +206,14 @@ class _Flow:
                 "train": len(self.parts.train),
                 "validation": len(self.parts.val),
                 "test": len(self.parts.test),
+                "familiar": refusing.pictures(self.parts),
                 "export": 2 * len(self.parts.test or self.parts.val),
             }
         )
         if self.config.strategy == "all":  # how long its ways take is measured first
             self.reporter.expect(0, 1, later=math.inf)
+        elif self.config.strategy in REGISTRY:
+            self._expect([self.config.strategy])
         counter = self.reporter.counter("features")
         return backbone, features.compute(backbone, self.index, positions, counter, self._log)
 
@@ -238,7 +255,7 @@ class _Flow:
             labels=self.index.class_numbers(),
             backbone=backbone,
             features=kept,
-            deadline=self.deadline,
+            deadline=lambda: self.deadline,
             mirror=_allowed(config.horizontal_flip, guess.get("mirror")),
             turn=_allowed(config.quarter_turns, guess.get("turn")),
             on_progress=reporter.training,
@@ -256,12 +273,9 @@ class _Flow:
         """Train in one way within its share of the time, and judge it."""
         self.reporter.name = catalog.strategy(name).title if before or later else ""
         began = time.monotonic()
-        answers = len(self.parts.val) + len(self.parts.test)
-        answers += refusing.pictures(self.parts) if _tunes(name) else 0
-        forward = features.seconds_per_picture(task.backbone)
-        deadline = sharing.deadline(name, later, before, answers, forward, self.deadline)
         self.interpreter.strategy = name
-        trained = REGISTRY[name](replace(task, deadline=deadline))
+        self.reporter.training_ends = self._share(task, name, later).ends
+        trained = REGISTRY[name](replace(task, deadline=self.reporter.training_ends))
         trained = viewing.viewed(trained, self.config.test_time, task.mirror)
         seconds = time.monotonic() - began
         self.interpreter.read(trained.history, self.reporter.epochs, trained.ended)
@@ -277,6 +291,34 @@ class _Flow:
         if self.config.strategy == "all" and self.parts.test:
             return self._tested(made)
         return made
+
+    def _share(self, task: Task, name: str, later: list[str]) -> sharing.Share:
+        """Return the time of a training, measuring how long its network will take to answer."""
+        self.reporter.tempo = Tempo()
+        hurry = self.deadline - time.monotonic() < _HURRY
+        if _tunes(name) and self.answering is None and not hurry:
+            self.reporter.say("fine_tuning", 0, 1, "Measuring how fast the network answers")
+            self.answering = answering.measure(task.backbone, task.paths(self.parts.train))
+            self.reporter.answers(self.answering)
+        views = views_at_test.views(self.config.test_time, task.mirror)
+        answers = views * (len(self.parts.val) + len(self.parts.test))
+        return sharing.Share(
+            name,
+            later,
+            answers + refusing.pictures(self.parts),
+            len(self.parts.val),
+            self.deadline,
+            self.answering,
+            self.reporter.tempo,
+        )
+
+    def _expect(self, names: list[str], later: float = 0.0) -> None:
+        """Take down for the time left what is to be trained."""
+        steps = -(-len(self.parts.train) // self.config.batch_size)
+        epochs = [
+            self.config.epochs or POLICIES[one].epochs_of(steps) for one in names if _tunes(one)
+        ]
+        self.reporter.expect(len(epochs), len(names), max(epochs, default=0), later)
 
     def _tested(self, candidate: Candidate) -> Candidate:
         finished = candidate.finished()

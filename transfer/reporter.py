@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from transfer.answering import Answering
 from transfer.errors import PausedError, StoppedError
 from transfer.linear import SearchStep
 from transfer.runs import Run
+from transfer.tempo import Tempo
 from transfer.training import Progress
 from transfer.turns import Turns
 
@@ -15,24 +17,32 @@ OnStep = Callable[[str, float, float, str], None]  # phase, done, total, words
 
 _STATUS_EVERY = 0.5  # seconds
 # What a phase takes however few pictures there are, with nothing else at work, on a machine that
-# needs `_COUNTING` of a processor to count: graphs are built, a fresh process is started.
+# needs `_COUNTING` of a processor to count: files are written, a fresh process is started.
 _COUNTED, _COUNTING = 300_000, 0.028
 _PACES = (0.2, 5.0)  # how many times as long another machine may need
 _FIXED_SECONDS = {
     "advice": 10.0,
     "check": 5.0,
     "head": 3.0,
-    "fine_tuning": 15.0,
-    "validation": 5.0,
-    "test": 2.0,
-    "familiar": 2.0,
-    "export": 25.0,
+    "fine_tuning": 7.0,
+    "validation": 0.5,
+    "test": 1.5,
+    "familiar": 0.5,
+    "export": 13.0,
 }
-# What a picture costs, in passes of the runtime that computes the features: on a CPU the model
-# itself answers more slowly (1.3 to 1.7 times), and the exported one decodes the files as well.
-_COST = {"validation": 1.5, "test": 1.5, "export": 3.0}
+# How many graphs of the whole network are built in a phase, and the seconds of one where no
+# building has been measured.
+_GRAPHS = {"fine_tuning": 4, "validation": 1, "familiar": 1, "export": 4}
+_BUILDING = 2.0
+# What a picture costs, in answers of the model itself: what tells the familiar has more outputs,
+# and an epoch is an upper bound (forward and backward).
+_COST = {"features": 0.5, "familiar": 1.2, "export": 1.2}
+_TRAINING_COST, _JUDGING_COST = 2.2, 0.5
+_DECODING = 0.009  # seconds besides, for the exported model reads the files themselves
+_TELLING = 64  # pictures after the first ones: fewer do not tell how fast it goes
 _EPOCHS = 20  # of a fine-tuning, where nothing else is known
-_TRAINING_COST = 3.0  # of a picture, in forward passes: an upper bound (forward and backward)
+
+_ANSWERING = ("features", "validation", "test")  # phases that tell how fast the network answers
 
 _WORDS = {
     "weights": "Downloading the weights",
@@ -66,7 +76,10 @@ class Reporter:
         self._turns = Turns()
         self._pace = _pace()
         self._pictures: dict[str, float] = {}
-        self._seconds_per_pass: float | None = None
+        self._answer: float | None = None  # seconds that the model takes for a picture
+        self._answering: Answering | None = None
+        self.tempo = Tempo()  # of the fine-tuning
+        self.training_ends: Callable[[], float] = lambda: math.inf  # in `time.monotonic()` seconds
         self._ends_at: float | None = None
         self._later = 0.0
         self._begun: set[str] = set()
@@ -93,10 +106,14 @@ class Reporter:
         self._step = (0.0, 1.0)
         ahead = dict(self._planned)
         if fine_tunings:
-            once = _TRAINING_COST * ahead["train"] + ahead["validation"]
+            once = _TRAINING_COST * ahead["train"] + _JUDGING_COST * ahead["validation"]
             ahead["fine_tuning"] = fine_tunings * epochs * once
         ahead["validation"] *= candidates
         self._pictures = {phase: ahead[phase] for phase in _ORDER if phase in ahead}
+
+    def answers(self, measured: Answering) -> None:
+        """Take down how long the network takes to answer."""
+        self._answering, self._answer = measured, measured.picture
 
     def say(
         self, phase: str, done: float, total: float, words: str, left: float | None = None
@@ -132,16 +149,21 @@ class Reporter:
         self.run.event("search", **vars(step))
         self.say("head", step.step, step.total, self._named(_WORDS["head"]))
 
-    def training(self, progress: Progress) -> None:
-        """Tell of one training step."""
+    def training(self, progress: Progress, later: float = 0.0) -> None:
+        """Tell of one training step; `later` are the seconds of the trainings after this one."""
         done = (progress.epoch - 1) * progress.steps + progress.step
         words = f"Training, epoch {progress.epoch} of at most {progress.epochs}"
         total = progress.epochs * progress.steps
         self._step, self.epochs = (done, total), progress.epochs
-        self.say("fine_tuning", done, total, self._named(words), progress.seconds_left)
+        self.tempo.step(progress)
+        left = self.tempo.left
+        if left is not None:
+            left = min(left, max(0.0, self.training_ends() - time.monotonic())) + later
+        self.say("fine_tuning", done, total, self._named(words), left)
 
     def viewing(self, done: int, total: int) -> None:
         """Tell of pictures that pass through the part of the network that stays as it is."""
+        self.tempo.view(done, total)
         words = f"Preparing for the next epoch: {done} of {total} pictures"
         self.say("fine_tuning", *self._step, self._named(words))
 
@@ -159,31 +181,39 @@ class Reporter:
     def _left(self, phase: str, done: float, total: float, left: float | None) -> float | None:
         """Return about how many seconds are left of this phase and those after it, where known."""
         now, waits = time.monotonic(), self._turns.slowdown()
-        if left is None and done > 0 and now > self._phase_began:
-            each = self._seconds_each(done, now)
-            left = each * max(0.0, total - done)
-            if phase in ("features", "validation", "test"):
-                self._seconds_per_pass = each / _COST.get(phase, 1.0)
-        if left is not None and self._seconds_per_pass is not None and phase in _ORDER:
+        # A training knows by itself how long it takes; until it does, time just goes on.
+        if left is None and done > 0 and now > self._phase_began and phase != "fine_tuning":
+            left = self._seconds_each(phase, done, now) * max(0.0, total - done)
+        if left is not None and self._answer is not None and phase in _ORDER:
             later = [name for name in self._pictures if self._is_ahead(name, phase)]
-            passes = sum(self._pictures[name] * _COST.get(name, 1.0) for name in later)
-            pictures = passes * self._seconds_per_pass
-            fixed = sum(_FIXED_SECONDS.get(name, 0.0) for name in later)
-            self._ends_at = now + left + pictures + fixed * self._pace * waits + self._later
+            self._ends_at = now + left + self._later
+            self._ends_at += sum(self._seconds_of(name, self._pace * waits) for name in later)
         if self._ends_at is None:
             return None
-        export = _FIXED_SECONDS["export"] * self._pace * waits
+        export = self._seconds_of("export", self._pace * waits)
         latest = min(self._ends_at, self.deadline + export)
         return None if latest == math.inf else round(max(0.0, latest - now), 1)
 
-    def _seconds_each(self, done: float, now: float) -> float:
+    def _seconds_each(self, phase: str, done: float, now: float) -> float:
         """Return what a picture takes; the first ones wait until a graph is built."""
         began, before = self._first
         if not before:
             self._first = (now, done)
-        if done > before and now > began:
-            return (now - began) / (done - before)
-        return (now - self._phase_began) / done
+        told = done - before if now > began else 0.0
+        each = (now - began) / told if told > 0 else (now - self._phase_began) / done
+        if phase in _ANSWERING and (told >= _TELLING or self._answer is None):
+            self._answer = each / _COST.get(phase, 1.0)
+        return each
+
+    def _seconds_of(self, name: str, times: float) -> float:
+        """Return what a later phase takes, where all that is fixed takes so many times as long."""
+        slower, building = self.tempo.slowdown, _BUILDING * times
+        if self._answering is not None:
+            building = self._answering.building * slower
+        decoding = _DECODING * times if name == "export" else 0.0
+        each = (self._answer or 0.0) * slower * _COST.get(name, 1.0) + decoding
+        fixed = _FIXED_SECONDS.get(name, 0.0) * times + _GRAPHS.get(name, 0) * building
+        return fixed + self._pictures.get(name, 0.0) * each
 
     def _is_ahead(self, name: str, phase: str) -> bool:
         """Whether a planned phase is still to come; the first validation is before fine-tuning."""

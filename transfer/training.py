@@ -36,7 +36,7 @@ class FitSettings:
     rates: dict[str, float]
     default_rate: float
     weight_decay: float
-    deadline: float = math.inf  # in `time.monotonic()` seconds
+    deadline: Callable[[], float] = lambda: math.inf  # `time.monotonic()` seconds; may move
     averaging: bool = False  # judge the mean of the epochs' weights too
     snapshots: bool = False  # keep the weights at the end of each cycle of the schedule
     recipe: Recipe = field(default_factory=Recipe)
@@ -126,7 +126,7 @@ def fit(
             state.stopped = "stopped" if should_stop() else "budget"
             break
         _judge(state, row, predict, validation)
-        seconds, left = row["seconds"], settings.deadline - time.monotonic()
+        seconds, left = row["seconds"], settings.deadline() - time.monotonic()
         state.epochs = pacing.affordable(settings.epochs, row["epoch"], seconds, left)
         if row["val_loss"] < state.best_loss:
             state.best_loss, state.best_epoch = row["val_loss"], row["epoch"]
@@ -225,7 +225,7 @@ class _Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Tell how far it is; end the epoch when the time is up."""
         now, done = time.monotonic(), self.begun.step + batch + 1
-        self.out_of_time = now >= self._deadline
+        self.out_of_time = now >= self._deadline()
         if self.out_of_time or self._should_stop():
             # Keras ends the epoch after this batch.
             self.model.stop_training = True  # pyright: ignore[reportOptionalMemberAccess]
@@ -236,7 +236,7 @@ class _Watch(keras.callbacks.Callback):
         if self._on_progress:
             a_step = self.seconds / done
             left = (self._epochs - self.epoch) * self.steps + self.steps - done
-            seconds = min(left * a_step, max(0.0, self._deadline - now))
+            seconds = min(left * a_step, max(0.0, self._deadline() - now))
             try:
                 self._on_progress(Progress(self.epoch, self._epochs, done, self.steps, seconds))
             except PausedError:
@@ -340,7 +340,7 @@ def _reason_to_stop(
     classes = int(watch.model.output_shape[-1])  # pyright: ignore[reportOptionalMemberAccess]
     if diagnosis.stop_reason(state.history, classes):
         return "diverged"
-    if watch.out_of_time or time.monotonic() >= settings.deadline:
+    if watch.out_of_time or time.monotonic() >= settings.deadline():
         return "budget"
     if row["epoch"] >= state.epochs:
         return "epochs" if state.epochs == settings.epochs else "budget"

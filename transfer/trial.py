@@ -179,7 +179,7 @@ def _task(
         labels=index.class_numbers(),
         backbone=backbone,
         features=features.compute(backbone, index, known),
-        deadline=float("inf"),
+        deadline=lambda: float("inf"),
         mirror=mirror,
         turn=turn,
     )

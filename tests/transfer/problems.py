@@ -176,7 +176,7 @@ def task(
         labels=np.array([numbers[picture.label] for picture in index.pictures]),
         backbone=backbone,
         features=features.compute(backbone, index, sorted([*parts.train, *parts.val])),
-        deadline=settings.pop("deadline", math.inf),
+        deadline=settings.pop("deadline", lambda: math.inf),
         **settings,
     )
 

@@ -247,7 +247,7 @@ def test_a_killed_one_goes_on_as_if_undisturbed(index, backbone, tmp_path, polic
 
 @pytest.mark.parametrize("strategy", ["finetune_few", "finetune_many"])
 def test_a_budget_that_is_over_ends_it_with_what_there_is(index, backbone, tmp_path, strategy):
-    task = dataclasses.replace(_task(tmp_path, index, backbone, epochs=50), deadline=0.0)
+    task = dataclasses.replace(_task(tmp_path, index, backbone, epochs=50), deadline=lambda: 0.0)
     trained = {"finetune_few": finetune_few, "finetune_many": finetune_many}[strategy].train(task)
     assert trained.ended == "budget"
     answers = _answers(task, trained, task.split.val)

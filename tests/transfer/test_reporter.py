@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from transfer import reporter, runs
+from transfer import reporter, runs, tempo
+from transfer.answering import Answering
 from transfer.config import RunConfig
 from transfer.errors import PausedError, StoppedError
 from transfer.linear import SearchStep
@@ -51,9 +52,11 @@ def run(tmp_path) -> Run:
     return run
 
 
-ANSWERS, EXPORTED = 1.5, 3.0  # passes of the runtime that an answer takes; of the exported model
 PLAN = {"features": 100, "train": 80, "validation": 20, "test": 20, "export": 40}
-LATER = ANSWERS * (20 + 20) + EXPORTED * 40  # passes after the features
+ANSWER = 0.4  # seconds, where a picture takes half of it in the runtime of the features
+EXPORTED = 1.2 * ANSWER + 0.009
+LATER = ANSWER * (20 + 20) + EXPORTED * 40  # seconds after the features, for the pictures
+FIXED = 3 + (0.5 + 2) + 1.5 + (13 + 4 * 2)  # head, validation, test, export
 
 
 def _half_looked_at(work: Reporter, clock: Any) -> Callable[[int, int], None]:
@@ -80,7 +83,7 @@ def test_it_counts_what_comes_after(run, clock):
     work.expect(0, 1)
     _half_looked_at(work, clock)
     # 0.2 s a picture: 10 s here, what is answered later, and the fixed parts
-    assert _left(run) == pytest.approx(10 + 0.2 * LATER + 3 + 5 + 2 + 25)
+    assert _left(run) == pytest.approx(10 + LATER + FIXED, abs=0.05)
 
 
 def test_retraining_is_ahead_until_it_has_begun(run, clock):
@@ -94,13 +97,15 @@ def test_retraining_is_ahead_until_it_has_begun(run, clock):
     checked = work.counter("validation")
     checked(0, 20)
     clock.now += 4
-    checked(20, 20)
-    tuning = 4 * (3 * 80 + 20)  # passes
-    expected = 0.2 * (tuning + ANSWERS * 20 + EXPORTED * 40) / ANSWERS + 15 + 2 + 25
+    checked(20, 20)  # too few to tell another speed
+    tuning = 4 * (2.2 * 80 + 0.5 * 20) * 0.2 + 7 + 4 * 2
+    expected = tuning + ANSWER / 2 * 20 + 1.5 + (1.2 * 0.2 + 0.009) * 40 + 13 + 4 * 2
     assert _left(run) == pytest.approx(expected, abs=0.05)
 
 
-@pytest.mark.parametrize(("later", "left"), [(50.0, 68.0), (math.inf, 115.0), (1000.0, 115.0)])
+@pytest.mark.parametrize(
+    ("later", "left"), [(50.0, 65.5), (math.inf, 90 + 21.0), (1000.0, 90 + 21.0)]
+)
 def test_what_comes_after_these_counts_too_within_the_budget(run, clock, later, left):
     work = Reporter(run)
     work.plan({"features": 100, "validation": 0})
@@ -136,7 +141,7 @@ def test_it_is_never_more_than_the_budget(run, clock):
     work.expect(2, 4)
     work.deadline = clock.now + 100
     _half_looked_at(work, clock)
-    assert _left(run) == pytest.approx(90 + 25)  # the export comes after it
+    assert _left(run) == pytest.approx(90 + 21 + 40 * EXPORTED, abs=0.05)  # the export is after it
 
 
 def test_between_two_phases_it_goes_on_falling(run, clock):
@@ -233,7 +238,8 @@ def test_what_is_fixed_takes_longer_where_others_are_at_work(run, clock, monkeyp
     work.plan(PLAN)
     work.expect(0, 1)
     _half_looked_at(work, clock)
-    assert _left(run) == pytest.approx(10 + 0.2 * LATER + 4 * (3 + 5 + 2 + 25))
+    decoding = 0.009 * 40
+    assert _left(run) == pytest.approx(10 + LATER + 4 * FIXED + 3 * decoding, abs=0.05)
 
 
 @pytest.mark.parametrize(("times", "paces"), [(1.0, 1.0), (2.0, 2.0), (90.0, 5.0), (0.0, 0.2)])
@@ -244,8 +250,8 @@ def test_what_is_fixed_takes_longer_on_a_slow_machine(run, clock, times, paces):
     work.plan(PLAN)
     work.expect(0, 1)
     _half_looked_at(work, clock)
-    fixed = paces * (3 + 5 + 2 + 25)
-    assert _left(run) == pytest.approx(10 + 0.2 * LATER + fixed, abs=0.05)
+    fixed = paces * (FIXED + 0.009 * 40) - 0.009 * 40
+    assert _left(run) == pytest.approx(10 + LATER + fixed, abs=0.05)
 
 
 def test_the_first_pictures_wait_for_the_graph_and_say_nothing_of_the_others(run, clock):
@@ -257,3 +263,26 @@ def test_the_first_pictures_wait_for_the_graph_and_say_nothing_of_the_others(run
         clock.now += seconds
         count(done, 100)
     assert _left(run) == pytest.approx(0.2 * 50)
+
+
+def test_a_training_counts_by_its_own_steps_and_what_follows_by_the_measured_answers(
+    run, clock, monkeypatch
+):
+    monkeypatch.setattr(tempo, "time", clock)
+    work = Reporter(run)
+    work.plan({**PLAN, "familiar": 100})
+    work.expect(1, 1, epochs=4)
+    work.answers(Answering(building=1.0, picture=0.1))
+    for number in range(1, 3):
+        clock.now += 20  # graphs, views, validation
+        for step in range(1, 11):
+            clock.now += 1
+            work.training(Progress(number, 4, step, 10, 0.0))
+            if (number, step) == (1, 3):
+                assert _left(run) is None  # too early to tell
+    after = (0.5 + 1 + 2) + (1.5 + 2) + (0.5 + 1 + 12) + (13 + 4 + 40 * (0.12 + 0.009))
+    assert _left(run) == pytest.approx(2 * (9 + 21) + after, abs=0.05)
+    work.training_ends = lambda: clock.now + 10
+    clock.now += 1
+    work.training(Progress(3, 4, 1, 10, 0.0))
+    assert _left(run) == pytest.approx(10 + after, abs=0.05)

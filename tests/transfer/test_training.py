@@ -339,7 +339,7 @@ class TestBest:
 class TestEnd:
     def test_a_budget_ends_it_after_the_batch_at_hand(self, files, tmp_path):
         steps: list[Progress] = []
-        late = _settings(epochs=50, patience=50, deadline=0.0)
+        late = _settings(epochs=50, patience=50, deadline=lambda: 0.0)
         history, ended = _fit(_model(), files, tmp_path, late, on_progress=steps.append)
         assert ended == "budget"
         assert len(history) == 2
@@ -356,7 +356,7 @@ class TestEnd:
             clock[0] += 5.0  # ten seconds an epoch
             rates.append(max(float(one.learning_rate) for one in model.optimizer.optimizers))
 
-        settings = _settings(epochs=50, patience=50, deadline=55.0)
+        settings = _settings(epochs=50, patience=50, deadline=lambda: 55.0)
         history, ended = _fit(model, files, tmp_path, settings, on_progress=tick)
         assert ended == "budget"
         assert len(history) == 6  # the start and five epochs

@@ -112,7 +112,7 @@ class Trainings:
             labels=index.class_numbers(),
             backbone=network.backbone,
             features=network.features,
-            deadline=0.0,
+            deadline=lambda: 0.0,
             mirror=chosen["mirror"],
             turn=chosen["turn"],
             on_view=reporter.viewing,
@@ -150,11 +150,14 @@ class Trainings:
         def told(progress: Progress) -> None:
             whole = time.monotonic() - began + progress.seconds_left
             later = min((remaining - 1) * whole, max(0.0, self._left() - progress.seconds_left))
-            self._reporter.training(replace(progress, seconds_left=progress.seconds_left + later))
+            self._reporter.training(progress, later)
 
         task = self._own(one)
         task = replace(
-            task, deadline=began + seconds, on_progress=told, on_epoch=lambda _: self._spent()
+            task,
+            deadline=lambda: began + seconds,
+            on_progress=told,
+            on_epoch=lambda _: self._spent(),
         )
         keras.utils.set_random_seed(one.seed)
         done = fine_tuning.tune(task, self._policy_of(one))

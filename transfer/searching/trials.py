@@ -81,7 +81,7 @@ class Trainer:
             self._task,
             config=self._task.config.changed(changed),
             run=Run(folder),
-            deadline=math.inf,  # a schedule that is cut short could not be compared
+            deadline=lambda: math.inf,  # a schedule that is cut short could not be compared
             on_progress=watch.step,
             on_epoch=watch.epoch,
             on_history=watch.all_rows,

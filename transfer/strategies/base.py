@@ -25,9 +25,10 @@ class Task:
 
     `labels` are class numbers [len(index.pictures)]; `features` the pooled stages of the training
     and validation pictures. `mirror` and `turn` say what may be done to a picture without changing
-    its class. `deadline` is in `time.monotonic()` seconds. `on_epoch` is told of each new row,
-    `on_history` of all rows of the history so far, that of the head included. Trainings of one
-    task in other settings may share its linear `head` and a folder of `views`, which then stays.
+    its class. `deadline` returns `time.monotonic()` seconds; it may move. `on_epoch` is told of
+    each new row, `on_history` of all rows of the history so far, that of the head included.
+    Trainings of one task in other settings may share its linear `head` and a folder of `views`,
+    which then stays.
     """
 
     config: RunConfig
@@ -37,7 +38,7 @@ class Task:
     labels: np.ndarray
     backbone: Backbone
     features: Features
-    deadline: float
+    deadline: Callable[[], float]
     mirror: bool = True
     turn: bool = False
     on_progress: Callable[[Progress], None] | None = None

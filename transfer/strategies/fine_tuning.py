@@ -262,7 +262,7 @@ def _calibrate(model: keras.Model, parts: Halves, judged: Validation) -> float:
 
 def _counter(task: Task, total: int) -> Callable[[int], None]:
     def told(done: int) -> None:
-        if time.monotonic() >= task.deadline or task.should_stop():
+        if time.monotonic() >= task.deadline() or task.should_stop():
             raise TimeUpError
         if task.on_view:
             task.on_view(done, total)
