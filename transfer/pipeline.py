@@ -157,7 +157,8 @@ class _Flow:
             later = names[place + 1 :]
             if self.config.strategy == "all":  # each of them is tested before the next begins
                 self._expect([name], later=_seconds(later, costs))
-            candidates.append(self._candidate(task, name, later, candidates))
+            if made := self._candidate(task, name, later, candidates):
+                candidates.append(made)
         chosen = judging.choose(candidates, self.config.strategy, outcome.advised(advice))
         settled = calibrating.settle(chosen.finished(), self.index, self.parts, self.config.seed)
         chosen = settled.candidate
@@ -269,12 +270,20 @@ class _Flow:
 
     def _candidate(
         self, task: Task, name: str, later: list[str], before: list[Candidate]
-    ) -> Candidate:
-        """Train in one way within its share of the time, and judge it."""
+    ) -> Candidate | None:
+        """Train in one way within its share of the time, and judge it.
+
+        None where it was only advised, and the time is over before a training could begin.
+        """
         self.reporter.name = catalog.strategy(name).title if before or later else ""
         began = time.monotonic()
         self.interpreter.strategy = name
         self.reporter.training_ends = self._share(task, name, later).ends
+        short = self.reporter.training_ends() - began < sharing.LEAST
+        optional = bool(before) and self.config.strategy == "auto" and _tunes(name)
+        if optional and short and not self._begun(name):
+            self.run.event("no_time", strategy=name)
+            return None
         trained = REGISTRY[name](replace(task, deadline=self.reporter.training_ends))
         trained = viewing.viewed(trained, self.config.test_time, task.mirror)
         seconds = time.monotonic() - began
@@ -291,6 +300,10 @@ class _Flow:
         if self.config.strategy == "all" and self.parts.test:
             return self._tested(made)
         return made
+
+    def _begun(self, name: str) -> bool:
+        """Whether an earlier process has trained in this way: what it came to is not lost."""
+        return (self.run.checkpoint_folder / name).exists()
 
     def _share(self, task: Task, name: str, later: list[str]) -> sharing.Share:
         """Return the time of a training, measuring how long its network will take to answer."""

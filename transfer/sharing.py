@@ -9,7 +9,7 @@ from transfer.answering import Answering
 from transfer.tempo import Tempo
 
 _GUESS = Answering(building=2.0, picture=0.05)  # where nothing has been measured
-_LEAST = 15.0  # seconds: less is not worth beginning a fine-tuning for
+LEAST = 15.0  # seconds: less is not worth beginning a fine-tuning for
 _MARGIN = 2.0  # seconds: the process itself starts and ends
 _SLACK = 1.5  # what comes after a training may take so many times as long as is reckoned
 # Graphs that are built after a training: one answers, one tells what is familiar; calibrating, the
@@ -62,5 +62,5 @@ class Share:
             return self._end
         batch = self._tempo.a_step or 0.0  # the one at hand is brought to its end
         left = self._end - self._began - self._rounds * (self.reserve() + batch)
-        share = max(left / self._rounds, _LEAST if self._rounds > 1 else 0.0)
+        share = max(left / self._rounds, LEAST if self._rounds > 1 else 0.0)
         return min(self._began + share, self._end)

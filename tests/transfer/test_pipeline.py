@@ -238,6 +238,15 @@ def test_a_budget_is_kept_within_a_margin(start):
     assert result["seconds"] == pytest.approx(took, abs=5)
 
 
+def test_an_advised_fine_tuning_for_which_there_is_no_time_is_not_begun(start, monkeypatch):
+    monkeypatch.setattr(pipeline._Flow, "_strategies", lambda *_: [judging.PROBE, "finetune_few"])
+    run = start("auto", epochs=1000, patience=1000, budget=12.0)
+    result = pipeline.run(run)
+    assert result["shipped"] == judging.PROBE
+    assert list(result["candidates"]) == [judging.PROBE]
+    assert _events(run, "no_time")[0]["strategy"] == "finetune_few"
+
+
 def test_a_budget_holds_across_restarts(start):
     run = start("finetune_few", epochs=1000, patience=1000, budget=30.0)
     run.record_spent(1e6)
