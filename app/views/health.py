@@ -43,6 +43,9 @@ fitted again and again, each time without some of the pictures, and judged by th
 on one side: all of them teach or all of them test. Torn apart, the test would ask what was learned
 by heart.
 
+**Why does the page Mend say a little more or less?** It asks once, and quicker, so as to answer
+within seconds of each change. A point or two between the two figures is chance.
+
 **Why a range?** So many pictures are a sample. In 95 of 100 such tests the range holds the true
 share; the more pictures, the narrower it is.
 """

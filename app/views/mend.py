@@ -21,7 +21,10 @@ _WHY = (
     "A simple classifier looks at what a network has seen in each picture, and judges every picture"
     " as if it had **not** learned from it, nor from its copies. It is no forecast of your"
     " training, but quick enough to show within seconds what a change is good for. Before and after"
-    " are compared **on the same pictures**."
+    " are compared **on the same pictures**.\n\n"
+    "The page Health asks the same question with more care: in five parts, five times over. So its"
+    " figure may be a point or two away from this one. Both are samples, and the range of each"
+    " holds the other as a rule; for the difference that a change makes, look here."
 )
 _POINTS = (
     "**What is a point?** A percentage point: 4 points better means that of 100 pictures, it is"

@@ -153,6 +153,34 @@ def test_an_ensemble_and_its_calibration_are_told_where_there_are_any(run):
         assert words in page
 
 
+def test_what_keeps_it_silent_is_told_in_words(run):
+    scores = {"nll": 0.5, "brier": 0.25, "ece": 0.125, "n": 12}
+    share = wilson(9, 12).to_json()
+    answered = {"share": share, "right": wilson(8, 9).to_json()}
+    run.write("calibration", {
+        "temperature": 0.5, "fitted_on": "held_out", "pictures": 30, "helped": True,
+        "indicative": True, "chosen_on": 30,
+        "parts": {"test": {"before": scores, "after": scores | {"nll": 0.375}}},
+        "answering": [
+            {"target": 0.95, "threshold": 0.75, "expected": answered, "test": answered},
+            {"target": 0.99, "threshold": 2.0, "expected": answered, "test": None},
+        ],
+    })  # fmt: skip
+    run.write("refusal", {"keeps": 0.95, "pictures": 30,
+                          "validation": {"pictures": 12, "refused": 1}})  # fmt: skip
+    seen = {"views": 5, "milliseconds": 131.1, "accuracy": share, "p": 1.0,
+            "gain": -0.02, "low": -0.08, "high": 0.03}  # fmt: skip
+    kinds = [seen | {"kind": kind} for kind in ("none", "ten-crops")]
+    run.write("test_time", {"part": "test", "pictures": 12, "mirror": False, "kinds": kinds})
+    page = report.as_html(report.document(run)).decode()
+    for words in ("0.500 → 0.375", interval(wilson(8, 9)), "it cannot be promised",
+                  "12 validation pictures, 1 was refused", "ten crops",
+                  "-2.0 (-8.0 to +3.0)"):  # fmt: skip
+        assert words in page
+    for raw in ("indicative", "helped", "parts, test", "held_out"):
+        assert raw not in page
+
+
 def test_a_fine_tuning_has_its_curves(run):
     rows = [{"phase": "fine_tuning", "epoch": i, "loss": 1 / (i + 1), "val_loss": 0.5,
              "accuracy": 0.5 + i / 10, "val_accuracy": None} for i in range(4)]  # fmt: skip

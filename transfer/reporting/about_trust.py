@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from transfer.evaluation import Accuracy, wilson
-from transfer.reporting import drawing
+from transfer.reporting import about_silence, drawing
 from transfer.reporting.about_results import as_accuracy
 from transfer.reporting.document import Block, Chart, Section, Table, Text
 from transfer.reporting.drawing import Bar
@@ -42,7 +42,9 @@ def certainty(found: Material) -> Section | None:
         )
     for name, title in _KEPT.items():
         kept = found.result.get(name) or found.kept(name)
-        if rows := _flat(kept):
+        if plainly := about_silence.blocks(name, kept):
+            blocks += plainly
+        elif rows := _flat(kept):
             blocks.append(Table((title, "Value"), rows))
     return Section("How sure it is, and whether rightly", tuple(blocks)) if blocks else None
 
