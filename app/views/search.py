@@ -117,7 +117,7 @@ def _ended(run: Run, standing: Standing) -> None:
     purpose = {
         "done": f"{_named(run)}: all {made} are made.",
         "budget": f"{_named(run)}: {made} of {planned} {were} made in its time. It can go on.",
-        "stopped": f"{_named(run)}: {made} {were} made. What was done is kept, so that it can go on.",
+        "stopped": f"{_named(run)}: {made} {were} made. What was done is kept; it can go on.",
         "failed": "What was tried so far is kept.",
     }[standing.word]
     titles = {
