@@ -72,7 +72,7 @@ def _slider(run: Run, promises: list[Promise]) -> None:
     st.html(f"<p>{html.escape(reliability.kept(one))}</p>{_bar(one)}")
     if wanted == now:
         st.html('<p class="quiet small">This is what the model does now.</p>')
-    else:
+    elif one.threshold <= 1:  # else it would never answer, of which nobody has any use
         st.button(
             f"Keep {100 * wanted:g} %",
             key="keep_target",

@@ -183,14 +183,17 @@ def kept(one: Promise) -> str:
         )
     if right is None:
         return f"It would have answered on none of {share.n} {where}."
-    often = verdicts.percent(share.accuracy, share.n)
+    about = "" if one.test else "about "
+    often = f"{about}{verdicts.percent(share.accuracy, share.n)}"
+    answers = f"It answers on {often} of the pictures and says “not sure enough” on the rest."
+    if share.accuracy == 1:
+        answers = f"It answers on {about and 'nearly '}all of the pictures."
+    if not one.test:
+        return answers
     return (
-        f"It answers on {often} of the pictures and says “not sure enough” on the rest. Measured on"
-        f" {words.many(share.n, 'picture')} of those {where.removeprefix('pictures ')}: when it"
-        f" answered it was right {verdicts.percent(right.accuracy, right.n)} of the time"
-        f" ({verdicts.between(right)})."
-        if one.test
-        else f"It answers on about {often} of the pictures and says “not sure enough” on the rest."
+        f"{answers} Measured on {words.many(share.n, 'picture')} of those"
+        f" {where.removeprefix('pictures ')}: when it answered it was right"
+        f" {verdicts.percent(right.accuracy, right.n)} of the time ({verdicts.between(right)})."
     )
 
 

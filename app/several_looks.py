@@ -4,7 +4,7 @@ import html
 
 import streamlit as st
 
-from app import frame, several_views, state, words
+from app import frame, several_views, state, waiting, words
 from app.several_views import Measured
 from transfer.errors import TransferError
 from transfer.runs import Run
@@ -50,8 +50,15 @@ def _follow(run: Run) -> None:
     waits = job is not None and job.state == "queued"
     frame.progress(
         None,
-        "It waits for its turn." if waits else "Measuring: at most a few minutes. You can leave.",
+        f"It waits for its turn{_before()}. You can leave."
+        if waits
+        else "Measuring: at most a few minutes. You can leave.",
     )
+
+
+def _before() -> str:
+    before = waiting.at_work()
+    return f": it begins when {before} has ended" if before else ""
 
 
 def _shown(run: Run, found: Measured) -> None:

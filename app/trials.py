@@ -54,13 +54,14 @@ def spec(found: Row, theme: str, setting: str = "learning_rate") -> Row:
     losses = [value["y"] for value in values]
     # One bad trial would press all others together.
     apart = bool(losses) and min(losses) > 0 and max(losses) > _FAR * min(losses)
+    alone = len(set(losses)) == 1  # one dot makes no scale: from zero, then
     dots: Row = {
         "mark": {"type": "point", "size": 70, "strokeWidth": 2},
         "encoding": {
             "x": x,
             "y": {
                 "field": "y", "type": "quantitative", "title": "lowest validation loss",
-                "scale": {"type": "log"} if apart else {"zero": False},
+                "scale": {"type": "log"} if apart else {"zero": alone},
                 "axis": {"tickCount": 5, "format": "~g"},
             },
             "color": {

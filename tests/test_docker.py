@@ -142,7 +142,7 @@ def test_tensorflow_serving_reads_what_the_app_publishes():
     assert re.search(rf"install -d -o 10001 .*{home[1]}/models", DOCKERFILE)
     (ports,) = serving["ports"]
     assert ports == "${BIND-127.0.0.1}:${SERVING_PORT-8511}:8501"
-    assert ":8511/" in asking.TENSORFLOW_SERVING
+    assert ":8511/" in asking.with_tensorflow_serving("fruit")
 
 
 def test_hadolint_finds_nothing():

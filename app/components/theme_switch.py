@@ -6,7 +6,7 @@ from app import state
 
 # Streamlit reads its theme from this key of the page's path when the page loads.
 _JS = """
-export default function ({ parentElement, data }) {
+export default function ({ parentElement, data, setTriggerValue }) {
   const button = parentElement.querySelector("button");
   const scheme = getComputedStyle(document.querySelector(".stApp")).colorScheme;
   const dark = scheme.includes("dark");
@@ -20,6 +20,11 @@ export default function ({ parentElement, data }) {
     localStorage.setItem(`stActiveTheme-${location.pathname}-v2`, theme);
     location.reload();
   };
+  // Where the system's theme changes the page's, the charts are drawn anew in its colours.
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const changed = () => setTimeout(() => setTriggerValue("changed", true), 300);
+  system.addEventListener("change", changed);
+  return () => system.removeEventListener("change", changed);
 }
 """
 _CSS = """
@@ -38,4 +43,13 @@ _component = st.components.v2.component(
 
 def theme_switch() -> None:
     """Mount the button."""
-    _component(key="theme_switch", data={"pages": ["", *state.PAGES]}, width="content")
+    _component(
+        key="theme_switch",
+        data={"pages": ["", *state.PAGES]},
+        width="content",
+        on_changed_change=_drawn_anew,
+    )
+
+
+def _drawn_anew() -> None:
+    """Nothing to do: the script runs anew, and is told the theme that the page has now."""

@@ -43,6 +43,10 @@ fitted again and again, each time without some of the pictures, and judged by th
 on one side: all of them teach or all of them test. Torn apart, the test would ask what was learned
 by heart.
 
+**Why does the page Mend say a little more?** There each picture is judged by a classifier that has
+learned from all the others. Here a fifth of them is left out at a time, so that each classifier has
+fewer to learn from. A point or two between the two figures is usual.
+
 **Why a range?** So many pictures are a sample. In 95 of 100 such tests the range holds the true
 share; the more pictures, the narrower it is.
 """

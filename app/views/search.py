@@ -32,6 +32,10 @@ _ABOUT_THE_EDGE = """
 A range is a guess. Where the best trial lies in its outermost tenth, better ones may lie beyond, as
 nobody has looked there. Going on with a wider range keeps all trials that were made.
 """
+_NOT_YET = (
+    "No trial is whole yet, so there is no best one: on these pictures one takes longer than that."
+    " Give it more minutes; what was begun goes on where it was."
+)
 
 
 def page() -> None:
@@ -109,10 +113,11 @@ def _waiting(run: Run, standing: Standing) -> None:
 def _ended(run: Run, standing: Standing) -> None:
     made = words.many(standing.trials, "trial")
     planned = int(standing.found.get("planned", 0))
+    were = "was" if standing.trials == 1 else "were"
     purpose = {
         "done": f"{_named(run)}: all {made} are made.",
-        "budget": f"{_named(run)}: {made} of {planned} were made in its time. It can go on.",
-        "stopped": f"{_named(run)}: {made} were made. What was done is kept, so that it can go on.",
+        "budget": f"{_named(run)}: {made} of {planned} {were} made in its time. It can go on.",
+        "stopped": f"{_named(run)}: {made} {were} made. What was done is kept; it can go on.",
         "failed": "What was tried so far is kept.",
     }[standing.word]
     titles = {
@@ -125,7 +130,7 @@ def _ended(run: Run, standing: Standing) -> None:
     if standing.error:
         frame.error(standing.error)
     if standing.found.get("trials") and not standing.found.get("best"):
-        told = "No trial is whole yet." if standing.word != "done" else (
+        told = _NOT_YET if standing.word != "done" else (
             "No trial came to a good end: look at the pictures and their labels on the page Health."
         )  # fmt: skip
         st.html(f'<p class="quiet">{told}</p>')

@@ -158,7 +158,7 @@ def _take(run: Run) -> None:
         st.code((run.export_folder / "example.py").read_text(encoding="utf-8"), language="python")
     exports.further_formats(run)
     with st.expander("Ask it over HTTP"):
-        asking.over_http()
+        asking.over_http(str(run.about()["name"]))
 
 
 @st.fragment(run_every=2.0)

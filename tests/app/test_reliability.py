@@ -60,6 +60,7 @@ class TestReliability:
         assert [one.target for one in promises] == sorted(calibration.TARGETS)
         said = {one.target: reliability.kept(one) for one in promises}
         assert all("answers on" in one or "never answer" in one for one in said.values())
+        assert not any("100 % of the pictures" in one for one in said.values())
         shares = [one.expected[0].accuracy for one in promises]
         assert shares == sorted(shares, reverse=True)
 
@@ -69,7 +70,9 @@ class TestTheResultsPage:
         run = workshop.run(finished.run_id)
         before = silence.limit(run)
         other = next(
-            one for one in (reliability.read(run) or {})["answering"] if one["threshold"] != before
+            one
+            for one in (reliability.read(run) or {})["answering"]
+            if one["threshold"] != before and one["threshold"] <= 1
         )
         page = open_page("results", run=finished.run_id)
         assert "Can its percentages be believed?" in words(page)
@@ -80,6 +83,23 @@ class TestTheResultsPage:
         assert run.read("export") is None
         assert "This is what the model does now." in words(page)
 
+    def test_a_model_that_would_never_answer_cannot_be_kept(self, open_page, finished: Store):
+        run = workshop.run(finished.run_id)
+        told = run.read("calibration")
+        assert told
+        before = silence.limit(run)
+        told["answering"] = [
+            one | ({"threshold": 2.0} if one["target"] == calibration.TARGETS[-1] else {})
+            for one in told["answering"]
+        ]
+        run.write("calibration", told)
+        page = open_page("results", run=finished.run_id)
+        slider = next(one for one in page.select_slider if "it is to be right" in one.label)
+        slider.set_value(calibration.TARGETS[-1]).run()
+        assert "it would never answer" in words(page)
+        assert "keep_target" not in {button.key for button in page.button}
+        assert silence.limit(run) == before
+
     def test_several_views_are_measured_before_they_are_switched_on(
         self, open_page, finished: Store
     ):
@@ -87,7 +107,7 @@ class TestTheResultsPage:
         page = press(open_page("results", run=finished.run_id), "views")
         (job,) = jobs.active()
         assert (job.kind, job.target) == ("views", finished.run_id)
-        assert "It waits for its turn." in words(page)
+        assert "It waits for its turn. You can leave." in words(page)
         jobs.cancel(job)
         _measured(run)
         page = open_page("results", run=finished.run_id)

@@ -14,6 +14,7 @@ from app import jobs, predictor, verdicts, workshop
 from app.components import asking
 from tests.app.conftest import Store, harmless, markup, press, running, title, words
 from transfer.runs import Run
+from transfer.serving import publishing
 
 HOSTILE = ("<script>alert(1)</script>", "قطط 猫", "**x** ![x](//e.org/x)")
 
@@ -189,8 +190,21 @@ def test_the_model_is_offered_with_what_was_checked(open_page, served):
     assert re.fullmatch(r"/api/downloads/[\w.-]+/First\.zip", link["href"])
     assert any("tf.saved_model.load" in code.value for code in page.code)
     over_http = [code.value for code in page.code if "curl" in code.value]
-    assert any("serve fruit=FOLDER" in lines for lines in over_http)
-    assert asking.TENSORFLOW_SERVING in over_http
+    assert any("serve first=FOLDER" in lines for lines in over_http)
+    assert asking.with_tensorflow_serving("first") in over_http
+
+
+@pytest.mark.parametrize(
+    ("name", "served_as"),
+    [
+        ("Sample: drawn fruit, MobileNetV2 (2)", "sample-drawn-fruit-mobilenetv2-2"),
+        ("Äpfel & $(Birnen)", "apfel-birnen"),
+        ("花", "model"),
+        ("a" * 39 + " b", "a" * 39),
+    ],
+)
+def test_a_run_is_asked_by_a_name_that_can_be_served(name, served_as):
+    assert publishing.checked_name(asking.served_name(name)) == served_as
 
 
 @pytest.mark.parametrize(

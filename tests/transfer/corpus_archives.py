@@ -282,7 +282,7 @@ def one_picture_instead_of_an_archive(folder: Path) -> Made:
 def zip_of_nothing(folder: Path) -> Made:
     with zipfile.ZipFile(folder / "pets.zip", "w"):
         pass
-    return Made(folder / "pets.zip", error="found no picture that can be used")
+    return Made(folder / "pets.zip", error="It is empty: no picture and no other file")
 
 
 @kind

@@ -195,7 +195,7 @@ def pictures_without_a_class(folder: Path) -> Made:
 @kind
 def empty_folder(folder: Path) -> Made:
     (folder / "pets").mkdir()
-    return Made(folder / "pets", error="found no picture that can be used")
+    return Made(folder / "pets", error="It is empty: no picture and no other file")
 
 
 @kind

@@ -261,10 +261,14 @@ def _too_few(index: ImageIndex, minimum_per_class: int, minimum_classes: int) ->
 
 
 def _nothing(index: ImageIndex) -> str:
-    why = ""
-    if index.rejected:
-        first = index.rejected[0]
-        why = f" {_left_out(len(index.rejected))}, for example '{first.file}': {first.reason}."
+    if not index.rejected:
+        return (
+            "It is empty: no picture and no other file is in it. Look whether the pictures were put"
+            " in, make it once more from the folder that holds one folder of pictures for each"
+            " class, and try again."
+        )
+    first = index.rejected[0]
+    why = f" {_left_out(len(index.rejected))}, for example '{first.file}': {first.reason}."
     return (
         "Expected folders of pictures, one folder a class, but found no picture that can be"
         f" used.{why} Put each class's pictures (JPEG, PNG, WebP, BMP, GIF or TIFF) in a folder"

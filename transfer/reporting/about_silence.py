@@ -66,7 +66,8 @@ def answering(found: Material) -> list[Block]:
     for threshold, same in itertools.groupby(every, key=lambda one: one["threshold"]):
         group = list(same)
         ends = dict.fromkeys(percent(group[i]["target"]) for i in (0, -1))
-        chosen = next((f" ({percent(now)}: chosen)" for one in group if one["target"] == now), "")
+        there = [one["target"] for one in group if one["target"] == now]
+        chosen = f" ({percent(there[0])}: chosen)" if there else ""
         sure = "any" if not threshold else percent(threshold) if threshold <= 1 else "never so sure"
         judged = group[0]["test"] or group[0]["expected"]
         rows.append((

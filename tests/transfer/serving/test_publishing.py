@@ -138,9 +138,9 @@ def test_the_line_for_curl_asks_what_the_signature_takes(models, pictures, expec
     import tensorflow as tf
 
     shutil.copy(pictures[0], tmp_path / "photo.jpg")
-    (makes, sends) = lines.TENSORFLOW_SERVING.split("\\\n")
+    (makes, sends) = lines.with_tensorflow_serving("fruit").split("\\\n")
     assert sends.strip() == "| curl -d @- http://127.0.0.1:8511/v1/models/fruit:predict"
-    assert lines.TENSORFLOW_SERVING in README
+    assert lines.with_tensorflow_serving("fruit") in README
     done = subprocess.run(["sh", "-c", makes], cwd=tmp_path, capture_output=True, check=True)
     asked = json.loads(done.stdout)
     assert set(asked) == {"instances"}
