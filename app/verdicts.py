@@ -282,12 +282,14 @@ def _labels(found: Figures) -> Step | None:
     sure = sum(answer.sure >= _SURE for answer in found.mistakes)
     if not sure:
         return None
-    mistakes = f"{sure:,} mistake{' was' if sure == 1 else 's were'} made"
+    mistakes, them = f"{words.many(sure, 'mistake was', 'mistakes were')} made", "them"
+    if sure == 1:
+        them = "it"
     return Step(
         "Check the labels",
         f"{mistakes} with {_SURE:.0%} certainty or more".replace("%", "\u00a0%")
-        + ". Where it is so sure, sometimes the label is wrong: look at them below, and put them"
-        " right on the page Mend (reached from Data).",
+        + f". Where it is so sure, sometimes the label is wrong: look at {them} below, and put"
+        f" {them} right on the page Mend (reached from Data).",
     )
 
 

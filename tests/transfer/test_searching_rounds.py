@@ -18,6 +18,7 @@ from transfer.errors import RunError, SettingsError
 from transfer.runs import Run
 from transfer.searching import plans, space
 from transfer.searching.plans import Wish
+from transfer.searching.rounds import Rounds
 from transfer.searching.space import Space
 from transfer.searching.studies import Trials
 
@@ -96,6 +97,20 @@ def test_a_whole_search_answers_at_once_and_more_trials_go_on_from_there(tmp_pat
     found = valleys.search(tmp_path, Wish(trials=8), trainer=more)
     assert more.made == [6, 7]
     assert valleys.compared(found)[:6] == valleys.compared(first)
+
+
+def test_a_search_that_goes_on_does_not_say_that_it_has_finished(tmp_path):
+    valleys.search(tmp_path, Wish(trials=2))
+    run, seen = Run(tmp_path), []
+    plan = plans.prepare(run, run.config(), Wish(trials=4))
+
+    def begin() -> Valley:
+        seen.append(run.read("status"))
+        return Valley()
+
+    with run.locked():
+        Rounds(run, plan, lambda *_: None).work(begin)
+    assert (seen[0]["phase"], seen[0]["done"], seen[0]["total"]) == ("search", 2, 4)
 
 
 def test_a_budget_leaves_a_trial_that_goes_on_later(tmp_path):

@@ -53,6 +53,11 @@ class Rounds:
         ended = "trials" if self._missing() == 0 else self._interruption()
         if not ended:
             try:
+                done = self._plan.trials - self._missing()
+                words = "Making the pictures and the network ready"
+                self._run.status(
+                    "search", done=done, total=self._plan.trials, words=words, seconds_left=None
+                )
                 trainer = begin()
                 while self._missing():
                     self._make(trainer)
