@@ -97,7 +97,8 @@ def _decode_jpeg(data: tf.Tensor) -> tf.Tensor:
 
 def _decode_png(data: tf.Tensor) -> tf.Tensor:
     commented = tf.size(_parts(data, b"Raw profile type exif")) > 1
-    _only(~commented | (tf.size(_parts(data, b"eXIf")) > 1), "PNG files with EXIF in a comment")
+    plain = ~commented | (tf.size(_parts(data, b"eXIf")) > 1)
+    data = _only(data, plain, "PNG files with EXIF in a comment")
     rgba = tf.cast(tf.io.decode_png(data, channels=4), tf.int32)
     # Of under 8 bits (in IHDR, the first chunk) what is opaque gets alpha 1, 3 or 15.
     opaque = (_number(data, 24, 1) < 8) & tf.equal(tf.size(_parts(data, b"tRNS")), 1)
@@ -134,33 +135,40 @@ def _decode_gif(data: tf.Tensor) -> tf.Tensor:
     at, transparent = tf.while_loop(
         lambda one, _: tf.equal(_number(data, one, 1), 0x21), extension, [13 + colours, False]
     )
-    _only(~transparent, "GIF files with transparent parts")
+    data = _only(data, ~transparent, "GIF files with transparent parts")
     screen = [_number(data, 6, 2), _number(data, 8, 2)]
     frame = [_number(data, at + 5, 2), _number(data, at + 7, 2)]
-    _only(tf.reduce_all(tf.equal(screen, frame)), "GIF files whose first frame is a part of it")
+    whole = tf.reduce_all(tf.equal(screen, frame))
+    data = _only(data, whole, "GIF files whose first frame is a part of it")
     return tf.io.decode_image(data, channels=3, expand_animations=False)
 
 
 def _decode_bmp(data: tf.Tensor) -> tf.Tensor:
     """Decode a BMP in true colour or in grey; TensorFlow does not read palettes."""
     depth, packed = _number(data, 28, 2), _number(data, 30, 4)
-    _only(tf.equal(packed, 0) & (depth >= 8), "BMP files that are packed or in few colours")
+    plain = tf.equal(packed, 0) & (depth >= 8)
+    data = _only(data, plain, "BMP files that are packed or in few colours")
     start, end = 14 + _number(data, 14, 4), _number(data, 10, 4)
     palette = tf.reshape(_values(tf.strings.substr(data, start, (end - start) // 4 * 4)), [-1, 4])
     grey = tf.reduce_all(tf.equal(palette[:, :3], tf.range(tf.shape(palette)[0])[:, tf.newaxis]))
-    _only((depth > 8) | grey, "BMP files with a palette of colours")
+    data = _only(data, (depth > 8) | grey, "BMP files with a palette of colours")
     return tf.io.decode_image(data, channels=3, expand_animations=False)
 
 
 def _refused(data: tf.Tensor) -> tf.Tensor:
-    _only(tf.strings.length(data) < 0, "files that are no JPEG, PNG, GIF, BMP or WebP")
+    _only(data, tf.strings.length(data) < 0, "files that are no JPEG, PNG, GIF, BMP or WebP")
     return tf.zeros([1, 1, 3], tf.uint8)
 
 
-def _only(condition: tf.Tensor, what: str) -> None:
-    """Refuse a file unless the condition holds: better no answer than another one."""
+def _only(data: tf.Tensor, condition: tf.Tensor, what: str) -> tf.Tensor:
+    """Return the data, refusing them unless the condition holds: no answer rather than another one.
+
+    What reads them waits for that: else TensorFlow's own error may come before these words.
+    """
     words = f"This model does not read {what}. Save the picture as JPEG and try again."
-    tf.debugging.Assert(condition, [tf.constant(words)], summarize=1)
+    holds = tf.debugging.Assert(condition, [tf.constant(words)], summarize=1)
+    with tf.control_dependencies([holds] if holds is not None else []):
+        return tf.identity(data)
 
 
 def _on_white(rgb: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
