@@ -36,7 +36,7 @@ _GRAPHS = {"fine_tuning": 4, "validation": 1, "familiar": 1, "export": 4}
 _BUILDING = 2.0
 # What a picture costs, in answers of the model itself: what tells the familiar has more outputs,
 # and an epoch is an upper bound (forward and backward).
-_COST = {"features": 0.5, "familiar": 1.2, "export": 1.2}
+_COST = {"features": 0.7, "familiar": 1.2, "export": 1.2}
 _TRAINING_COST, _JUDGING_COST = 2.2, 0.5
 _DECODING = 0.009  # seconds besides, for the exported model reads the files themselves
 _TELLING = 64  # pictures after the first ones: fewer do not tell how fast it goes
@@ -210,7 +210,7 @@ class Reporter:
         slower, building = self.tempo.slowdown, _BUILDING * times
         if self._answering is not None:
             building = self._answering.building * slower
-        decoding = _DECODING * times if name == "export" else 0.0
+        decoding = _DECODING * self._pace if name == "export" else 0.0
         each = (self._answer or 0.0) * slower * _COST.get(name, 1.0) + decoding
         fixed = _FIXED_SECONDS.get(name, 0.0) * times + _GRAPHS.get(name, 0) * building
         return fixed + self._pictures.get(name, 0.0) * each
