@@ -17,7 +17,7 @@ from transfer import shortage, store
 from transfer.runs import Run
 
 ATTEMPTS = 3  # in a row without getting on
-KILLED = 10  # the same, where somebody killed it and it was not the kernel, for want of memory
+KILLED = 30  # the same, where somebody killed it and it was not the kernel, for want of memory
 UNSAID = 2  # the exit status with an error; where the error is not there, it could not be written
 _COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 _TAIL = 1 << 14  # bytes of a log
