@@ -1,5 +1,7 @@
 """Numbers as people say them: how long, how much, how many; and names as they are."""
 
+from transfer.wording import many as many
+
 _MARKDOWN = frozenset(r"\`*_{}[]()#+-.!~$:|<>@&=^")
 
 
@@ -30,11 +32,6 @@ def size(count: float) -> str:
         if count < 999.5:
             return f"{count:.{1 if count < 10 else 0}f} {unit}"
     return f"{count / 1000:.1f} TB"
-
-
-def many(number: int, one: str, several: str | None = None) -> str:
-    """Return '1 picture' or '12 pictures'; thousands are set apart."""
-    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def and_so_on(names: list[str], most: int = 4) -> str:

@@ -10,8 +10,6 @@ from transfer.ensembling.members import Member, Reading, Whole
 from transfer.errors import RunError
 from transfer.runs import Run
 
-_WITHIN = "within"  # the network in what `backbones.reading` makes
-
 
 class Networks:
     """The pretrained networks that linear runs read, each loaded once."""
@@ -75,7 +73,7 @@ def shared(whole: Whole, backbone: Backbone | None) -> Reading | None:
     if backbone is None:
         return None
     try:
-        within = whole.network.get_layer(_WITHIN)
+        within = whole.network.get_layer(backbones.WITHIN)
         head = whole.network.get_layer(backbones.HEAD)
     except ValueError:  # Keras has no other way to say that there is none
         return None

@@ -16,7 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from transfer import advisor, checkpoints, pooling, store
+from transfer import advisor, checkpoints, pooling, sharing, store
 from transfer.backbones import Backbone
 from transfer.catalog import STRATEGIES
 from transfer.checkpoints import Arrays
@@ -31,13 +31,11 @@ from transfer.ensembling.tuning import Training, Weights
 from transfer.features import Features
 from transfer.reporter import Reporter
 from transfer.runs import Run
-from transfer.strategies import Task, fine_tuning, finetune_few, finetune_many, heads
+from transfer.strategies import POLICIES, Task, fine_tuning, finetune_few, heads
 from transfer.strategies.fine_tuning import Policy
 from transfer.training import Progress
 
-_POLICIES = {one.POLICY.strategy: one.POLICY for one in (finetune_few, finetune_many)}
 _KEPT = "retraining"  # what was measured for the trainings, in the run folder
-_LEAST = 15.0  # seconds, for a training at all
 _ROWS_WITH_AN_EPOCH = 3  # of the history: the head, the start, one epoch
 
 
@@ -56,7 +54,7 @@ def clear(run: Run) -> None:
 
 def worth_it(run: Run, seconds: float) -> bool:
     """Whether trainings in so many seconds come to anything: else nothing is measured for them."""
-    return seconds >= _LEAST or run.read(_KEPT) is not None
+    return seconds >= sharing.LEAST or run.read(_KEPT) is not None
 
 
 def _folder(run: Run) -> Path:
@@ -97,7 +95,7 @@ class Trainings:
         self._reporter, self._left, self._spent = reporter, left, spent
         self._name = network.backbone.spec.name
         chosen = _measured(run, index, parts, network, config.seed, reporter)
-        self._policy = replace(_POLICIES[chosen["strategy"]], averaging="averages" in kinds)
+        self._policy = replace(POLICIES[chosen["strategy"]], averaging="averages" in kinds)
         self._task = Task(
             config=replace(
                 config,
@@ -143,7 +141,7 @@ class Trainings:
     def _train(self, one: Training, remaining: int) -> list[Weights]:
         """Do one training within its share of the time; nothing where that is too short."""
         seconds = self._left() / remaining
-        if seconds < _LEAST or self._reporter.stop_wanted():
+        if seconds < sharing.LEAST or self._reporter.stop_wanted():
             return []
         began = time.monotonic()
 

@@ -20,10 +20,9 @@ from transfer.searching import space as spaces
 from transfer.searching.rounds import Tell
 from transfer.searching.space import AUGMENTATION, Settings
 from transfer.searching.studies import OpenTrial
-from transfer.strategies import REGISTRY, Task, finetune_few, finetune_many, heads
+from transfer.strategies import POLICIES, REGISTRY, Task, heads
 from transfer.training import Progress
 
-POLICIES = {one.POLICY.strategy: one.POLICY for one in (finetune_few, finetune_many)}
 _SHARE = 0.25  # of a run's epochs
 _LEAST_EPOCHS = 3
 
