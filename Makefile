@@ -24,10 +24,11 @@ run: setup
 stop: setup
 	$(BIN)/python -m app stop
 
-# As many processes as TESTERS share the tests: see tests/conftest.py.
+# As many processes as TESTERS share the tests: see tests/conftest.py. Each has one thread for linear
+# algebra: with more, they wait for each other.
 TESTERS ?= 2
 test: setup-dev browser
-	$(BIN)/python -m pytest -m "not slow and not alone" -n $(TESTERS) --dist loadfile --no-loadscope-reorder
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow and not alone" -n $(TESTERS) --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m "alone and not slow" tests/browser
 
 # The tests in a browser need one. Where it cannot be had, they skip and say so.

@@ -1,5 +1,6 @@
 """The pages without a browser: the real script, run by Streamlit's AppTest in this process."""
 
+import functools
 import gc
 import html
 import importlib
@@ -23,6 +24,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -35,6 +37,9 @@ from transfer.dataset import library
 from transfer.runs import Run
 
 OpenPage = Callable[..., AppTest]
+
+# As the app sets it (`app.settings`): rewriting each script took longer than running it.
+os.environ["STREAMLIT_RUNNER_MAGIC_ENABLED"] = "false"
 
 _STILL = 90.0  # seconds that one run of a page may take on a busy machine
 
@@ -61,8 +66,20 @@ def _frozen() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="session")
+def _components_once() -> Iterator[None]:
+    """Look for components among the installed packages once.
+
+    `AppTest` does so for each page that it opens, which took more than half of their time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        scan = functools.cache(manifest_scanner.scan_component_manifests)
+        patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
+
+
 @pytest.fixture
-def open_page(_frozen: None) -> OpenPage:
+def open_page(_frozen: None, _components_once: None) -> OpenPage:
     """Open a page: `open_page(page, **query) -> AppTest`, in the store of the test.
 
     `app/main.py` runs as it does for a browser: the frame, then the page ("data", "advice",

@@ -296,6 +296,7 @@ class TestRefusal:
             archive.writestr("run/model.keras", bytes(50_000_000))
         assert "unpacks to" in refused(path)
 
+    @pytest.mark.slow
     def test_single_bytes_anywhere(self, bundle, tmp_path, home):
         """Either it is refused and leaves nothing, or what matters has not changed."""
         data = bundle.read_bytes()

@@ -363,6 +363,7 @@ class TestDataSet:
         said = refusal({f"dataset/{one['file']}": other.getvalue()})
         assert "a picture is another than its name says" in said
 
+    @pytest.mark.slow
     def test_a_picture_of_another_size(self, refusal, inside):
         """A small file that unpacks to much is told by its head."""
         one = self.picture(inside)

@@ -130,6 +130,7 @@ def test_what_can_be_mended_is_said_and_the_process_lives(home, run, picture, ki
     assert predictor.state() == "ready"
 
 
+@pytest.mark.slow
 def test_killed_over_a_question_it_is_started_again_and_asked_again(home, pictures):
     before = predictor.classify("fruit", pictures[0].read_bytes())
     pid = _pid(home)

@@ -115,7 +115,7 @@ def test_the_path_leads_through_a_finished_run_by_keyboard(
         page.wait_for_url(f"**/{name.lower()}?*")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_nothing_is_wider_than_a_narrow_screen(
     browsing: Browsing, server: AppServer, finished: Place, theme: str
 ):

@@ -51,6 +51,7 @@ def test_a_cell_is_pressed_anywhere_and_given_back_by_keyboard(measured: Page):
     expect(measured.get_by_text("Your choice:")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_an_expert_sees_what_a_change_does_and_takes_the_rate_of_the_checks(
     measured: Page, server: AppServer, finished: Place
 ):

@@ -122,6 +122,7 @@ def test_pictures_stay_while_another_page_is_open(page: Page):
     assert _count(camera, 0) > taken
 
 
+@pytest.mark.slow
 def test_pictures_that_were_not_sent_are_there_after_a_reload(page: Page):
     page.on("dialog", lambda dialog: dialog.accept())  # "Leave this page?"
     camera = _camera(page)

@@ -39,6 +39,7 @@ def _forget_peak(pid: int) -> None:
     Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # proc(5)
 
 
+@pytest.mark.slow
 def test_the_web_process_does_not_grow_with_an_upload(
     page: Page, server: AppServer, sample_folder: Path, tmp_path: Path
 ):

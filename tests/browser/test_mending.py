@@ -243,6 +243,7 @@ def test_a_search_that_fits_nothing_after_a_change_is_over(page: Page, server: A
     expect(page.locator(".find")).to_have_value("nothing has this name")
 
 
+@pytest.mark.slow
 def test_the_class_that_is_shown_stays_when_the_theme_changes(page: Page, server: AppServer):
     _many(server.home, 40, "themed")
     page.goto(f"{server.url}mend?data=themed&show=class%201")
@@ -261,7 +262,7 @@ def test_the_class_that_is_shown_stays_when_the_theme_changes(page: Page, server
     expect(pressed).to_have_text("All 40")
 
 
-@pytest.mark.parametrize("width", [1280, 420])
+@pytest.mark.parametrize("width", [pytest.param(1280, marks=pytest.mark.slow), 420])
 def test_the_pictures_stay_where_they_are_when_the_quick_check_answers(
     browsing: Browsing, server: AppServer, width: int
 ):

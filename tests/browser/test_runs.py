@@ -23,6 +23,7 @@ def _take_away(page: Page, run: str, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_run_goes_to_another_machine_and_there_for_good(
     browsing: Browsing, server: AppServer, own_server: AppServer, finished: Place, tmp_path: Path
 ):

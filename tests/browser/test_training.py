@@ -89,7 +89,7 @@ def test_a_closed_browser_finds_its_training_again(
     again = browsing.open(address)
     expect(again.locator("h1")).to_contain_text("Learning.")
     assert server.worker(run.folder.name) == worker
-    steps.await_result(again)
+    _stop_and_see(again, run)
     assert browsing.traffic.errors == []
 
 
@@ -115,6 +115,7 @@ def test_a_killed_web_server_comes_back_to_the_same_training(
     assert browsing.traffic.foreign(own_server.address) == []
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_noticed_and_its_training_goes_on(
     browsing: Browsing, own_server: AppServer, sample_zip: Path
 ):

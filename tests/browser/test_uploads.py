@@ -84,7 +84,9 @@ def test_a_folder_goes_in_as_a_whole(page: Page, sample_folder: Path):
     expect(page.get_by_text("none was left out")).to_be_visible()
 
 
-@pytest.mark.parametrize("given", ["mixed_folder", "mixed_zip"])
+@pytest.mark.parametrize(
+    "given", [pytest.param("mixed_folder", marks=pytest.mark.slow), "mixed_zip"]
+)
 def test_bad_files_are_left_out_with_reasons_and_the_rest_goes_on(
     page: Page, request: pytest.FixtureRequest, given: str
 ):
@@ -118,6 +120,7 @@ def test_rubbish_is_refused_with_a_reason_and_what_was_there_stays(
     expect(page.locator("h1")).to_have_text("72 pictures in 3 classes.")
 
 
+@pytest.mark.slow
 def test_after_rubbish_the_same_area_takes_good_pictures(
     page: Page, damaged_zip: Path, sample_zip: Path
 ):

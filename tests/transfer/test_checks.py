@@ -333,6 +333,7 @@ def _needed(made: Trial, batch_size: int) -> float:
     return kept * 4 * batch_size / 1024**2
 
 
+@pytest.mark.slow
 def test_the_command_and_the_job_answer_alike(command, tmp_path):
     folder: Path = problems.folders(tmp_path / "stripes", per_class=14, classes=(0, 1))
     arguments = ("checks", folder, "--backbone", "builtin", "--image-size", SIZE)

@@ -185,6 +185,7 @@ class TestFlow:
         assert block["chosen_by"] == result["splits"]["val"]
         _holds(run, result)
 
+    @pytest.mark.slow
     def test_folds_are_chosen_by_all_pictures_and_are_not_trained_again(
         self, data, tmp_path, monkeypatch
     ):

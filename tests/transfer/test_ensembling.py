@@ -238,6 +238,7 @@ class TestFlow:
             np.asarray(apart(pictures)), np.asarray(original(pictures)), atol=1e-5
         )
 
+    @pytest.mark.slow
     def test_a_network_that_was_trained_answers_beside_a_linear_head(self, data, tmp_path):
         digest = library.import_dataset(data).digest
         runs = []

@@ -36,6 +36,7 @@ def _write(classifier: Classifier, folder: Path) -> None:
     writing.write(formats.named("savedmodel"), writer, classifier, folder, [])
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_model_gives_the_same_answers_elsewhere(fine_tuned, sample_folder, tmp_path):
     pictures = sorted(sample_folder.rglob("*.jpg"))[::12]
     _write(fine_tuned, tmp_path / "model")

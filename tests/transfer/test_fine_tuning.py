@@ -27,6 +27,8 @@ from transfer.strategies import plan as planning
 SIZE = 48
 POLICIES = [finetune_few.POLICY, finetune_many.POLICY]
 BOTH = pytest.mark.parametrize("policy", POLICIES, ids=lambda policy: policy.strategy)
+_OTHER = pytest.param(finetune_many.POLICY, marks=pytest.mark.slow)  # as long again, much the same
+ONE = pytest.mark.parametrize("policy", [POLICIES[0], _OTHER], ids=lambda policy: policy.strategy)
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +124,7 @@ def test_layers_of_the_middle_move_less_than_the_top_ones(backbone, by_heart):
     assert 0 < middle < 0.5 * top
 
 
-@BOTH
+@ONE
 def test_the_history_begins_with_the_head_and_its_numbers_are_the_models(
     index, backbone, tmp_path, policy
 ):
@@ -189,7 +191,7 @@ def test_the_experts_choices_are_followed_and_nothing_of_them_is_in_the_model(by
     )
 
 
-@BOTH
+@ONE
 def test_where_the_disk_allows_nothing_whole_pictures_are_used(
     index, backbone, tmp_path, monkeypatch, policy
 ):
@@ -218,7 +220,7 @@ class KilledError(Exception):
     """The process is gone."""
 
 
-@BOTH
+@ONE
 def test_a_killed_one_goes_on_as_if_undisturbed(index, backbone, tmp_path, policy):
     def die(row: dict[str, Any]) -> None:
         if row["epoch"] == 1:

@@ -153,6 +153,7 @@ def test_on_a_full_disk_a_run_ends_with_a_sentence_and_goes_on_with_room(start, 
         assert outcomes.difference(run.folder, whole) <= CLOSE["finetune_few"]
 
 
+@pytest.mark.slow
 def test_where_the_pictures_are_deleted_meanwhile_it_says_so_and_goes_on_with_them(
     start, whole, tmp_path
 ):

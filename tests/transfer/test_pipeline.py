@@ -91,7 +91,9 @@ class TestNamed:
         assert run.read("advice") is None
         _check_parts(result, run)
 
-    @pytest.mark.parametrize("name", ["finetune_few", "finetune_many"])
+    @pytest.mark.parametrize(
+        "name", [pytest.param("finetune_few", marks=pytest.mark.slow), "finetune_many"]
+    )
     def test_a_fine_tuned_one_ships_whatever_validation_says(self, start, monkeypatch, name):
         monkeypatch.setattr(judging, "paired", lambda *_: (-1.0, 0.0))
         run = start(name, horizontal_flip=False, quarter_turns=False)
@@ -170,6 +172,7 @@ class TestAll:
         json.dumps(result, allow_nan=False)
         _check_parts(result, run)
 
+    @pytest.mark.slow
     def test_a_tiny_budget_cuts_short_and_nothing_fails(self, start):
         run = start("all", epochs=1000, patience=1000, budget=1.0)
         began = time.monotonic()
@@ -209,6 +212,7 @@ def test_epochs_are_added_from_where_the_earlier_run_ended(start, tmp_path):
         extending.prepare(earlier, run, 3)
 
 
+@pytest.mark.slow
 def test_a_paused_run_ends_as_an_undisturbed_one(start, tmp_path):
     devices.deterministic()
     settings = {"epochs": 2, "horizontal_flip": False, "quarter_turns": False}
@@ -247,6 +251,7 @@ def test_an_advised_fine_tuning_for_which_there_is_no_time_is_not_begun(start, m
     assert _events(run, "no_time")[0]["strategy"] == "finetune_few"
 
 
+@pytest.mark.slow
 def test_a_budget_holds_across_restarts(start):
     run = start("finetune_few", epochs=1000, patience=1000, budget=30.0)
     run.record_spent(1e6)

@@ -115,6 +115,7 @@ class TestWorkingCopy:
         for mine, theirs in zip(before, problems.values(model.variables), strict=True):
             np.testing.assert_array_equal(mine, theirs)
 
+    @pytest.mark.slow
     def test_the_scale_of_the_loss_is_in_the_checkpoint(self, tmp_path):
         model, pictures, labels = _model(), _pictures(8), np.arange(8) % 2
         settings = training.FitSettings(1, 9, {"head/.*": 1e-3}, 1e-4, 0.0)

@@ -141,6 +141,7 @@ def test_test_pictures_are_never_looked_at(undisturbed):
     assert seen == {*parts["train"], *parts["val"]}
 
 
+@pytest.mark.slow
 def test_a_search_that_ends_anywhere_goes_on_as_if_nothing_had_been(
     tmp_path, index, backbone, undisturbed
 ):

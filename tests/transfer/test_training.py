@@ -167,7 +167,7 @@ def _passed_through(validation: Validation, parts: Halves) -> Validation:
 
 
 class TestGoingOn:
-    @pytest.mark.parametrize("averaging", [False, True])
+    @pytest.mark.parametrize("averaging", [pytest.param(False, marks=pytest.mark.slow), True])
     def test_an_interrupted_training_ends_as_an_undisturbed_one(self, files, tmp_path, averaging):
         settings = _settings(averaging=averaging, recipe=Recipe())
         keras.utils.set_random_seed(0)
@@ -191,7 +191,9 @@ class TestGoingOn:
         for mine, theirs in zip(whole.trainable_variables, second.trainable_variables, strict=True):
             np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-2, atol=1e-5)
 
-    @pytest.mark.parametrize("raised", [KilledError, PausedError])
+    @pytest.mark.parametrize(
+        "raised", [KilledError, pytest.param(PausedError, marks=pytest.mark.slow)]
+    )
     def test_within_an_epoch_it_goes_on_at_the_very_step(
         self, files, tmp_path, monkeypatch, raised
     ):
