@@ -24,11 +24,13 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
+from streamlit import config
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from app import datasets, jobs, predictor, scores, workshop
+from app import datasets, jobs, predictor, scores, settings, workshop
 from app.dispatcher import Dispatcher
 from tests.conftest import ROOT
 from transfer import catalog, weights
@@ -37,9 +39,6 @@ from transfer.dataset import library
 from transfer.runs import Run
 
 OpenPage = Callable[..., AppTest]
-
-# As the app sets it (`app.settings`): rewriting each script took longer than running it.
-os.environ["STREAMLIT_RUNNER_MAGIC_ENABLED"] = "false"
 
 _STILL = 90.0  # seconds that one run of a page may take on a busy machine
 
@@ -67,19 +66,28 @@ def _frozen() -> None:
 
 
 @pytest.fixture(scope="session")
-def _components_once() -> Iterator[None]:
-    """Look for components among the installed packages once.
+def _as_served() -> Iterator[None]:
+    """Let a page take as long as in the server; what else AppTest does took most of the time.
 
-    `AppTest` does so for each page that it opens, which took more than half of their time.
+    It looks for components in all installed packages for each page that it opens. It rewrites each
+    script and collects garbage after it, which the app's settings forbid. And it clears the session
+    of Keras, which is never in the web process, but here, brought by other tests.
     """
+    app = settings.streamlit_settings(settings.LOCALHOST, 0, headless=None)
+    before = {name: config.get_option(name) for name in app if name.startswith("runner.")}
     with pytest.MonkeyPatch.context() as patch:
         scan = functools.cache(manifest_scanner.scan_component_manifests)
         patch.setattr(manifest_scanner, "scan_component_manifests", scan)
+        patch.setattr(script_runner, "_clean_problem_modules", lambda: None)
+        for name in before:
+            config.set_option(name, app[name])
         yield
+    for name, value in before.items():
+        config.set_option(name, value)
 
 
 @pytest.fixture
-def open_page(_frozen: None, _components_once: None) -> OpenPage:
+def open_page(_frozen: None, _as_served: None) -> OpenPage:
     """Open a page: `open_page(page, **query) -> AppTest`, in the store of the test.
 
     `app/main.py` runs as it does for a browser: the frame, then the page ("data", "advice",
