@@ -12,6 +12,7 @@ from transfer import backbones, pooling, prediction
 from transfer.exporting import checking, formats, writing
 from transfer.linear import LinearHead
 from transfer.prediction import Classifier
+from transfer.runtimes import graphs
 from transfer.strategies import finetune_few, plan
 
 
@@ -55,3 +56,22 @@ def test_pixels_and_bytes_of_a_picture_get_the_same_answer(fine_tuned, tmp_path,
     received = serve(images=tf.cast(pixels[None], tf.float32))["probabilities"].numpy()
     expected = prediction.predict_files(fine_tuned, [tmp_path / "one.png"])
     np.testing.assert_allclose(received, expected, atol=1e-6)
+
+
+def test_a_large_network_keeps_its_weights_as_variables_and_answers_alike(
+    fine_tuned, tmp_path, monkeypatch
+):
+    pixels = np.random.default_rng(3).uniform(0, 255, (2, 96, 96, 3)).astype(np.float32)
+
+    def answers(name: str) -> tuple[np.ndarray, bool]:
+        _write(fine_tuned, tmp_path / name)
+        loaded = tf.saved_model.load(str(tmp_path / name))
+        serve = loaded.signatures["serving_pixels"]
+        return serve(images=pixels)["probabilities"].numpy(), bool(serve.variables)
+
+    small, variables = answers("small")
+    assert not variables
+    monkeypatch.setattr(graphs, "_MOST_CONSTANT", 0)
+    large, variables = answers("large")
+    assert variables
+    np.testing.assert_allclose(small, large, atol=1e-5)

@@ -3,27 +3,35 @@
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import keras
 import tensorflow as tf
 
-from transfer import imaging
+from transfer import imaging, runtimes
 from transfer.prediction import Classifier
 
 
 class _Servable(tf.Module):
     """The SavedModel: two signatures around one network, and the class names as an asset.
 
-    It holds the variables, but not the layers of Keras: TensorFlow would write and read each of
-    them, which takes longer than all else.
+    The weights of a small network are constants of its graph: it answers 1.6 times as fast and is
+    written and read in half the time. Of a larger one it holds the variables, but not the layers of
+    Keras: TensorFlow would write and read each of them, which takes longer than all else.
     """
 
     def __init__(self, classifier: Classifier, labels: Path) -> None:
         super().__init__()
-        model, self._image_size = classifier.outputs, classifier.image_size
-        self.variables_of_model = [variable.value for variable in model.variables]
+        self._image_size = classifier.image_size
         self.labels = tf.saved_model.Asset(str(labels))
-        shape = [None, self._image_size, self._image_size, 3]
-        self._network = tf.function(
+        shape = (None, self._image_size, self._image_size, 3)
+        self._network = runtimes.of_constants(classifier.outputs, shape)
+        if self._network is None:
+            self._network = self._of_variables(classifier.outputs, shape)
+
+    def _of_variables(self, model: keras.Model, shape: tuple[int | None, ...]) -> Any:
+        self.variables_of_model = [variable.value for variable in model.variables]
+        return tf.function(
             lambda pixels: model(pixels, training=False),
             input_signature=[tf.TensorSpec(shape, tf.float32)],
             autograph=False,

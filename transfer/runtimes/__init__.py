@@ -6,6 +6,15 @@ elsewhere; on an accelerator Keras, compiled. `benchmarks/runtimes.py` measures 
 
 from transfer.runtimes.base import Extractor, Outputs
 from transfer.runtimes.choice import fastest, prepare
-from transfer.runtimes.graphs import frozen, named, small_batches
+from transfer.runtimes.graphs import frozen, named, of_constants, small_batches
 
-__all__ = ["Extractor", "Outputs", "fastest", "frozen", "named", "prepare", "small_batches"]
+__all__ = [
+    "Extractor",
+    "Outputs",
+    "fastest",
+    "frozen",
+    "named",
+    "of_constants",
+    "prepare",
+    "small_batches",
+]

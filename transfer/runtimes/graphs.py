@@ -121,6 +121,19 @@ def fixed(
     return lambda batch: _arrays(graph(tf.constant(batch)))
 
 
+def of_constants(
+    model: keras.Model, shape: tuple[int | None, ...]
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]] | None:
+    """Return a graph from float32 pictures to named outputs that holds its weights as constants.
+
+    None where they are too large for it. It may be called in another graph, and saved.
+    """
+    if not _small(model):
+        return None
+    graph, names = traced(model, shape, np.float32), sorted(model.output)
+    return lambda pictures: dict(zip(names, graph(pictures), strict=True))
+
+
 def eager(model: keras.Model) -> Compute:
     """Return the model as it is: slow, but at once, where a graph takes seconds to build."""
     return lambda batch: _arrays(_call(model, batch))
@@ -171,7 +184,7 @@ def traced(
     read_anew = {id(one) for one in live}
     variables = [one for one in model.variables if id(one) not in read_anew]
     # Arrays become constants of the graph; tensors stay outside and share the model's memory.
-    if 4 * model.count_params() <= _MOST_CONSTANT:
+    if _small(model):
         changed = folding.folded(model)
         values = [(one, changed.get(id(one), np.asarray(one))) for one in variables]
     else:
@@ -183,6 +196,10 @@ def traced(
             return _call(model, pictures)
 
     return tf.function(call, autograph=False).get_concrete_function(tf.TensorSpec(shape, dtype))
+
+
+def _small(model: keras.Model) -> bool:
+    return 4 * model.count_params() <= _MOST_CONSTANT
 
 
 def _call(model: keras.Model, pictures: Any) -> tuple[Any, ...]:
