@@ -6,6 +6,7 @@ from typing import Any
 
 from app import comparison, four_ways, verdicts, words
 from app.comparison import Paired
+from transfer import wording
 from transfer.evaluation import Accuracy
 
 ABOUT = """
@@ -43,15 +44,6 @@ ABOUT_KINDS = """
   several at the cost of one.
 - *finished training*: a training of yours, as it is.
 """
-KINDS = {
-    "linear": "classifier on features",
-    "run": "finished training",
-    "seed": "seed",
-    "folds": "folds",
-    "snapshot": "snapshot",
-    "average": "average of weights",
-    "soup": "soup of weights",
-}
 ASKED = {
     "seeds": "Seeds",
     "folds": "Folds",
@@ -236,7 +228,7 @@ def _row(one: dict[str, Any], part: str, best: bool) -> Row:
         milliseconds=one["milliseconds"],
         megabytes=one["megabytes"],
         best=best,
-        kind=KINDS.get(str(one.get("kind")), ""),
+        kind=wording.MEMBER_KINDS.get(str(one.get("kind")), ""),
     )
 
 

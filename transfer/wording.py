@@ -1,5 +1,14 @@
 """Shares and counts as people write them: with as many digits as they carry."""
 
+MEMBER_KINDS = {  # of the members of an ensemble, by what their run says
+    "linear": "classifier on features",
+    "run": "finished training",
+    "seed": "seed",
+    "folds": "folds",
+    "snapshot": "snapshot",
+    "average": "average of weights",
+    "soup": "soup of weights",
+}
 _EXACT = 1000  # pictures from which on a tenth of a percent means something
 _MOST_DIGITS = 4
 

@@ -8,6 +8,7 @@ import pytest
 from app import ensembles, jobs, workshop
 from app.dispatcher import Dispatcher
 from tests.app.conftest import Store, markup, press, words
+from transfer import wording
 from transfer.ensembling import planning
 from transfer.runs import Run
 
@@ -60,7 +61,7 @@ def test_no_difference_is_said_to_be_none():
 
 
 def test_each_kind_has_its_words_and_a_why():
-    for kind in ensembles.KINDS.values():
+    for kind in wording.MEMBER_KINDS.values():
         assert f"*{kind.removesuffix(' of weights')}*" in ensembles.ABOUT_KINDS
     assert tuple(ensembles.ASKED) == planning.KINDS
     earlier = result()

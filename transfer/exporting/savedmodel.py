@@ -25,9 +25,8 @@ class _Servable(tf.Module):
         self._image_size = classifier.image_size
         self.labels = tf.saved_model.Asset(str(labels))
         shape = (None, self._image_size, self._image_size, 3)
-        self._network = runtimes.of_constants(classifier.outputs, shape)
-        if self._network is None:
-            self._network = self._of_variables(classifier.outputs, shape)
+        small = runtimes.of_constants(classifier.outputs, shape)
+        self._network = small or self._of_variables(classifier.outputs, shape)
 
     def _of_variables(self, model: keras.Model, shape: tuple[int | None, ...]) -> Any:
         self.variables_of_model = [variable.value for variable in model.variables]

@@ -11,14 +11,11 @@ from transfer.reporting.document import Block, Chart, Section, Table, Text
 from transfer.reporting.drawing import Bar
 from transfer.reporting.material import Material
 from transfer.reporting.numbers import interval
-from transfer.wording import many, percent
+from transfer.wording import MEMBER_KINDS, many, percent
 
 _BINS = 10
 _FEW = 200  # pictures; below, the calibration error is a rough guide
 _LEAST = 1e-12
-_KINDS = {"linear": "classifier on features", "run": "finished training", "seed": "trained, a seed",
-          "folds": "trained on folds", "snapshot": "a snapshot of a training",
-          "average": "average of weights", "soup": "soup of weights"}  # fmt: skip
 
 
 def certainty(found: Material) -> Section | None:
@@ -73,7 +70,7 @@ def ensemble(found: Material) -> Section | None:
     rows = [
         (
             one["name"] + (" (best alone)" if one is best else ""),
-            _KINDS.get(str(one.get("kind")), ""),
+            MEMBER_KINDS.get(str(one.get("kind")), ""),
             f"{one['weight']:.0%}".replace("%", " %"),
             interval(share) if (share := shares[id(one)]) else "",
             _cost(one),
