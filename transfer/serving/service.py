@@ -27,6 +27,7 @@ class Service:
         models: the models.
         batching: how pictures are put together.
         threads: in which pictures are decoded.
+        lanes: in which batches are computed.
         leaving: why no more questions are taken; empty while they are.
         answered: pictures answered so far.
         last_used: when an answer was last given, by `time.monotonic`.
@@ -35,12 +36,13 @@ class Service:
     models: "Models"
     batching: Batching = field(default_factory=Batching)
     threads: int = 2
+    lanes: int = 1
     leaving: str = ""
     answered: int = 0
     last_used: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.batcher, self.room = Batcher(self.batching), Room()
+        self.batcher, self.room = Batcher(self.batching, self.lanes), Room()
         self._decoding = ThreadPoolExecutor(self.threads, "decoding")
         self._loading = ThreadPoolExecutor(1, "loading")
 

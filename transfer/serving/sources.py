@@ -124,8 +124,8 @@ def versions(folder: Path) -> list[int]:
     """Return the numbers of the versions in a folder NAME/1, NAME/2, ..., the highest first."""
     if not folder.is_dir():
         return []
-    names = (one.name for one in folder.iterdir() if one.is_dir())
-    return sorted((int(name) for name in names if _is_version(name)), reverse=True)
+    named = (one for one in folder.iterdir() if _is_version(one.name))
+    return sorted((int(one.name) for one in named if one.is_dir()), reverse=True)
 
 
 def _versions(folder: Path) -> Iterator[Path]:
@@ -150,7 +150,7 @@ def _plain(name: object) -> bool:
 def _run(name: str, run: Run) -> Source:
     try:
         if run.finished:
-            stamp = (*_stamp(run.model_path), silence.limit(run))
+            stamp = (*_stamp(run.model_path), *silence.stamp(run))
             return Source(name, "run", run.folder, stamp)
     except FileNotFoundError:  # deleted in between
         pass

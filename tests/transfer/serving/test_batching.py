@@ -105,8 +105,23 @@ def test_closing_answers_what_waits_and_takes_no_more():
     assert [int(one.result(0)["twice"]) for one in answers] == [0, 2, 4, 6, 8]
     with pytest.raises(RuntimeError):
         batcher.submit(model, 1)
-    assert not any(thread.name == "batches" and thread is batcher._thread
-                   for thread in threading.enumerate())  # fmt: skip
+    assert not set(batcher._threads) & set(threading.enumerate())
+
+
+def test_free_threads_share_what_waits():
+    class Meeting(Doubling):
+        both = threading.Barrier(2, timeout=10)
+
+        def compute(self, pictures: Sequence[int]) -> dict[str, np.ndarray]:
+            self.both.wait()  # breaks where the other does not compute at the same time
+            return super().compute(pictures)
+
+    batcher, model = Batcher(Batching(32, 10_000), 2), Meeting()
+    with batcher.coming():
+        answers = [batcher.submit(model, n) for n in range(8)]
+    assert [int(one.result(10)["twice"]) for one in answers] == [2 * n for n in range(8)]
+    batcher.close()
+    assert [len(batch) for batch in model.batches] == [4, 4]
 
 
 @pytest.mark.parametrize(("most", "wait"), [(0, 5), (2000, 5), (4, -1), (4, float("nan"))])
