@@ -27,8 +27,8 @@ Each dot is a trial: the lower, the better. Rates and penalties are on a **logar
 what counts is how many times larger one is than another. The **coarse** trials go all over the
 ranges, the **fine** ones stay near the best of those. **Hollow** dots ended early, being worse than
 most others after as many epochs, or because the training was ruined; or they are not whole yet. The
-ring is round the best; the lines are the ends of what was searched, thick and dotted where the best lies so close to
-one that a better one may lie beyond.
+ring is round the best; the lines are the ends of what was searched, thick and dotted where the best
+lies so close to one that a better one may lie beyond.
 """
 _ABOUT_THE_EDGE = """
 A range is a guess. Where the best trial lies in its outermost tenth, better ones may lie beyond, as

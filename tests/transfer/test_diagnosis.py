@@ -147,7 +147,13 @@ class TestRules:
 
     @pytest.mark.parametrize("ended", [None, "finished"])
     def test_what_never_beat_its_start_is_not_called_good(self, ended):
-        rising = _rows([0.09, 0.15, 0.1], [0.97, 0.96, 0.98], [0.12, 0.12, 0.09], [0.97] * 3, (0.05, 0.98, 0.05, 0.97))
+        rising = _rows(
+            [0.09, 0.15, 0.1],
+            [0.97, 0.96, 0.98],
+            [0.12, 0.12, 0.09],
+            [0.97] * 3,
+            (0.05, 0.98, 0.05, 0.97),
+        )
         found = diagnosis.read(rising, dataclasses.replace(MANY, epochs=6, ended=ended))[0]
         assert found.level == "note"
         assert "better" in found.title
