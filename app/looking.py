@@ -61,11 +61,12 @@ def choice(
         digest: of the data set.
         sha256: of the first picture that is shown.
     """
+    titles = {-1: "Of neither", **dict(enumerate(names))}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         chosen = st.selectbox(
             _LABEL,
-            range(-1, len(runs)),
-            format_func=lambda number: "Of neither" if number < 0 else names[number],
+            list(titles),
+            format_func=titles.__getitem__,
             key=f"looked_{place}",
             width=320,
         )
