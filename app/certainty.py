@@ -37,9 +37,9 @@ def cards(run: Run) -> None:
     told = reliability.read(run)
     if told is None:
         return
-    frame.heading("Can its percentages be believed?", _ABOUT)
     left, right = st.columns(2, gap="large")
     with left:
+        frame.heading("Can its percentages be believed?", _ABOUT)
         st.html(f"<p>{html.escape(reliability.sentence(told))}</p>")
         st.vega_lite_chart(
             reliability.diagram(told, st.context.theme.type or "light"),

@@ -2,7 +2,17 @@
 
 import streamlit as st
 
-from app import comparison, disagreements, figures, frame, gallery, verdicts, words, workshop
+from app import (
+    comparison,
+    disagreements,
+    figures,
+    frame,
+    gallery,
+    looking,
+    verdicts,
+    words,
+    workshop,
+)
 from app.disagreements import Disputed, Kind
 from transfer.runs import Run
 
@@ -68,9 +78,13 @@ def pictures(one: Run, other: Run, names: tuple[str, str]) -> None:
     key = f"differing_shown:{pair}:{chosen}"
     shown = int(st.session_state.get(key, _FIRST))
     shown = len(some) if len(some) - shown <= _LAST else shown
-    entries = (gallery.Entry(d.sha256, d.name, _told(d, names)) for d in some[:shown])
+    digest = figures.read(one).digest
+    over = looking.choice((one, other), names, f"differing:{pair}", digest, some[0].sha256)
+    entries = (
+        gallery.Entry(d.sha256, d.name, _told(d, names), over(d.sha256)) for d in some[:shown]
+    )
     with st.container(key="differing"):
-        st.html(gallery.grid(figures.read(one).digest, entries, kind="large"))
+        st.html(gallery.grid(digest, entries, kind="large"))
     if len(some) > shown:
         label = f"Show {min(_MORE, len(some) - shown)} more of {words.many(len(some), 'picture')}"
         st.button(label, key=f"more_{key}", on_click=_show, args=(key, shown + _MORE))

@@ -60,8 +60,8 @@ one model. It is a new training in the list; this one stays as it is.
 **How long?** Within your time it takes as many networks as it can, those first that know most. The
 check of the model for taking away comes after it.
 
-**Does it always help?** No. Where one classifier makes nearly no mistakes, or too few pictures test
-it, no difference shows, and then the smaller model is the better one. The page will say so.
+**Does it always help?** No. Where one classifier makes nearly no mistakes, or the test pictures are
+few, no difference shows, and then the smaller model is the better one. The page will say so.
 """
 
 

@@ -20,11 +20,12 @@ def sentence(number: Number) -> str:
 _MATTERS = 0.03  # accuracy
 
 ABOUT_AGAIN = """
-**Why two figures?** Few pictures test, so the range above is wide. A second look uses all pictures
-that were not put aside for the test: they are shared out in five parts, each part is judged by a
-quick classifier that learned from the other four, and that five times over (*repeated grouped
-cross-validation*; copies and bursts stay in one part). It says how well such pictures can be told
-apart at all, with a narrower range; the figure above is that of the very model that you take away.
+**Why two figures?** The test pictures are few, so the range above is wide. A second look uses all
+pictures that were not put aside for the test: they are shared out in five parts, each part is
+judged by a quick classifier that learned from the other four, and that five times over (*repeated
+grouped cross-validation*; copies and bursts stay in one part). It says how well such pictures can
+be told apart at all, with a narrower range; the figure above is that of the very model that you
+take away.
 """
 
 

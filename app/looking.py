@@ -1,6 +1,6 @@
 """Where the model looked: heat maps over the pictures of a run, and over one that was tried."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 from PIL import Image
@@ -43,24 +43,61 @@ def switch(run: Run, place: str, digest: str, pictures: tuple[Answer, ...]) -> C
         pictures: those that are shown, at least one.
     """
     name = run.folder.name
-    kept = f"looked_at:{name}"  # what is known of the maps of this run: exact or not
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         wanted = st.toggle(_LABEL, key=f"looked_{place}_{name}", disabled=not pictures)
-        exact = st.session_state.get(kept, True)
-        frame.explain(WHY.format(how=EXACT if exact else GUESSED), "What does it mean?")
-    if not wanted or not pictures:
-        return lambda _: ""
+        _meaning(run)
+    return _layers(run, digest, pictures[0].sha256) if wanted and pictures else _none
+
+
+def choice(
+    runs: Sequence[Run], names: Sequence[str], place: str, digest: str, sha256: str
+) -> Callable[[str], str]:
+    """Offer to show where one of several runs looked; return what `switch` returns.
+
+    Args:
+        runs: finished runs, all of one data set.
+        names: what people call them.
+        place: tells several choices of one page apart.
+        digest: of the data set.
+        sha256: of the first picture that is shown.
+    """
+    titles = {-1: "Of neither", **dict(enumerate(names))}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        chosen = st.selectbox(
+            _LABEL,
+            list(titles),
+            format_func=titles.__getitem__,
+            key=f"looked_{place}",
+            width=320,
+        )
+        _meaning(runs[max(chosen, 0)])
+    return _none if chosen < 0 else _layers(runs[chosen], digest, sha256)
+
+
+def _none(_: str) -> str:
+    return ""
+
+
+def _meaning(run: Run) -> None:
+    exact = st.session_state.get(f"looked_at:{run.folder.name}", True)
+    frame.explain(WHY.format(how=EXACT if exact else GUESSED), "What does it mean?")
+
+
+def _layers(run: Run, digest: str, sha256: str) -> Callable[[str], str]:
+    """Return what gives the link to the layer of a picture, the model being loaded by a first."""
+    name = run.folder.name
+    kept = f"looked_at:{name}"  # what is known of the maps of this run: exact or not
     if kept not in st.session_state:
         try:  # one is asked for here: it loads the model, and says in words what is wrong
             with st.spinner("The model is being loaded, some seconds ...", show_time=True):
-                data = heat_maps.file(digest, pictures[0].sha256).read_bytes()
+                data = heat_maps.file(digest, sha256).read_bytes()
                 found = predictor.heat_map(name, data, None, heat_maps.SIDE)
         except (TransferError, OSError) as problem:
             frame.error(str(problem))
-            return lambda _: ""
+            return _none
         st.session_state[kept] = found.exact
     link = heat_maps.links(name, digest)
-    return lambda sha256: link.format(sha256=sha256)
+    return lambda one: link.format(sha256=one)
 
 
 def tried(run: Run, data: bytes, picture: Image.Image, answer: predictor.Answer) -> None:

@@ -35,6 +35,13 @@ _NAMES = {
     "quarter_turns": "Turned pictures",
     "test_time": "Looks at each picture",
 }
+_EXPLAINED = {
+    "level": (
+        _NAMES["level"],
+        "How far pictures are changed while it learns (cropped, recoloured), so that it does not"
+        " learn them by heart: not at all, lightly or strongly.",
+    )
+}
 _LONGEST = 80  # characters of a run's name
 
 
@@ -106,6 +113,16 @@ def changes(old: RunConfig, new: RunConfig) -> list[Change]:
     ]
 
 
+def meanings(old: RunConfig, new: RunConfig) -> dict[str, str]:
+    """Return what each setting does that new settings have otherwise: title -> a sentence or two.
+
+    Where the title says it all there is none.
+    """
+    mine, theirs = flat(old.to_json()), flat(new.to_json())
+    known = {one.name: (one.title, one.summary) for one in toolbox.SETTINGS} | _EXPLAINED
+    return dict(known[key] for key, value in mine.items() if value != theirs[key] and key in known)
+
+
 def _name(name: str, old: RunConfig, new: RunConfig) -> str:
     """Return the run's name with what is changed, within the length that a name may have."""
     added = f", {_named(old, new)}"
@@ -142,7 +159,7 @@ def _value(key: str, value: Any) -> str:
         return ways.named(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _readings(told: Any) -> tuple[Reading, ...]:

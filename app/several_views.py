@@ -140,6 +140,7 @@ def table(found: Measured) -> str:
 
 def _row(one: Gain) -> str:
     right = verdicts.percent(one.accuracy.accuracy, one.accuracy.n) if one.accuracy else "unknown"
+    right = right.replace(" ", "\u00a0")  # never "100" above "%" on a narrow screen
     gain = ""
     if one.gain and one.kind != "none":
         points, low, high = (100 * value for value in one.gain)

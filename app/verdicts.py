@@ -29,7 +29,7 @@ _ENDED = {
 ABOUT_THE_INTERVAL = """
 **Why a range?** A few dozen or hundred pictures are a sample. As many others of the same kind would
 have given a little more or a little less. The range is made so that in 95 of 100 such tests it
-holds the true share (*95 % Wilson interval*). The more pictures test, the narrower it is.
+holds the true share (*95 % Wilson interval*). The more test pictures, the narrower it is.
 
 **Will it be as good elsewhere?** The figure holds for pictures like these. From another camera, in
 another light or at another place it may be worse: test it there too.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app import jobs, scores
+from app import jobs, scores, words
 from transfer import extending, shortage, store
 from transfer.config import RunConfig
 from transfer.ensembling import planning
@@ -75,7 +75,7 @@ def extend(one: Run, epochs: int) -> Run:
     """
     made = run(new_id())
     extending.prepare(one, made, epochs)
-    name = _tidy(f"{one.about()['name']}, {epochs} more epochs")
+    name = _tidy(f"{one.about()['name']}, {words.many(epochs, 'more epoch')}")
     made.write("about", {"name": name, "created": time.time()})
     jobs.submit("train", made.folder.name)
     return made

@@ -1,7 +1,7 @@
 """Take the README's pictures, or pictures of every page in all widths and themes.
 
     make run                                          # in another window, best on an empty store
-    python -m scripts.take_pictures docs/pictures     # the journey with the sample pictures
+    python -m scripts.take_pictures docs/pictures     # the journey with the sample pictures, 10 min
     python -m scripts.take_pictures /tmp/all --all    # every page, two widths, two themes
 
 Needs Chromium (`make browser`) and the test tools (`make setup-dev`).
@@ -18,6 +18,13 @@ from playwright.sync_api import Browser, Page, sync_playwright
 _PAGES = ("data", "health", "mend", "advice", "search", "train", "results", "use", "runs")
 _WIDTHS, _THEMES = (1280, 420), ("light", "dark")
 _HEIGHT = 800
+_STILL = """() => {
+  const busy = '[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true], .progress';
+  const shown = [...document.images].filter((one) => one.loading !== 'lazy' || one.complete);
+  return document.querySelector("[data-test-script-state='notRunning'] h1")
+    && !document.querySelector(busy) && shown.every((one) => one.complete);
+}"""
+_TRIALS, _SMALL, _EPOCHS = "8", "96", "4"
 
 
 def walk(page: Page, address: str) -> str:
@@ -33,11 +40,54 @@ def walk(page: Page, address: str) -> str:
     return page.url.split("?", 1)[1]
 
 
+def search(page: Page, address: str, query: str) -> None:
+    """Search for settings of a small training on the pictures, to its end."""
+    page.goto(f"{address}/advice?{query}&network=builtin&way=finetune_few")
+    page.get_by_role("button", name="Search for better settings").wait_for()
+    still(page)
+    page.get_by_text("More settings", exact=True).click()
+    fields = {
+        "Input size in pixels": _SMALL,
+        "Epochs, at most": _EPOCHS,
+        "Trials, at most": _TRIALS,
+    }
+    for name, value in fields.items():
+        field = page.get_by_role("spinbutton", name=name)
+        field.fill(value)
+        field.press("Enter")
+        still(page)
+    page.get_by_role("button", name="Search for better settings").click()
+    page.wait_for_url("**/search**")
+    page.wait_for_function("document.querySelector('h1')?.innerText === 'The search is done.'")
+
+
+def mend(page: Page) -> None:
+    """Move two pictures to the second class, and choose two others."""
+    tiles = page.locator("[role=option]")
+    tiles.nth(0).click()
+    tiles.nth(1).click(modifiers=["Control"])
+    page.keyboard.press("2")
+    page.get_by_text("2 pictures moved").first.wait_for()
+    still(page)
+    tiles.nth(2).click()
+    tiles.nth(3).click(modifiers=["Control"])
+
+
+def still(page: Page) -> None:
+    """Wait until a page is drawn and nothing on it is under way."""
+    page.wait_for_timeout(1000)  # a press may only now begin to do something
+    page.wait_for_function(_STILL)
+    page.wait_for_timeout(1500)  # charts and transitions
+    page.wait_for_function(_STILL)
+
+
 def take(page: Page, address: str, path: Path, whole: bool) -> None:
     """Open an address, wait until all is drawn, and keep a picture in 128 colours or fewer."""
     page.goto(address)
-    page.wait_for_selector("[data-test-script-state='notRunning'] h1")
-    page.wait_for_timeout(3000)
+    still(page)
+    if path.name.startswith("mend") and not whole:
+        mend(page)
+        still(page)
     width = page.evaluate("innerWidth")
     if whole:  # the page scrolls inside Streamlit's own box
         height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
@@ -59,7 +109,7 @@ def opened(browser: Browser, width: int, theme: str) -> Page:
 
 
 def main() -> None:
-    """Walk once, then take the pictures."""
+    """Walk and search once, then take the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--address", default="http://localhost:8501")
@@ -72,7 +122,12 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        query = options.query or walk(opened(browser, 1280, "light"), options.address)
+        query = options.query
+        if query is None:
+            page = opened(browser, 1280, "light")
+            query = walk(page, options.address)
+            search(page, options.address, query)
+            page.context.close()
         for width in _WIDTHS if options.all else (1280,):
             for theme in _THEMES if options.all else ("light",):
                 page = opened(browser, width, theme)

@@ -115,6 +115,21 @@ def limits(share: float, n: float, quantile: float = _Z95) -> tuple[float, float
     return low, 1.0 if share >= 1 else min(1.0, centre + half)
 
 
+def least_error(better: int, worse: int, n: int) -> float:
+    """Return the least standard error of a paired difference of two accuracies, in [0, 1].
+
+    Half a picture more in each cell (Agresti and Min 2005): n pictures on which two models were
+    right and wrong alike do not prove that they always are.
+
+    Args:
+        better: pictures on which only the first was right.
+        worse: those on which only the second was.
+        n: all pictures that judged both.
+    """
+    first, second, all_of_them = better + 0.5, worse + 0.5, n + 2
+    return math.sqrt(first + second - (first - second) ** 2 / all_of_them) / all_of_them
+
+
 def evaluate(probabilities: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> Report:
     """Compare probabilities [n, classes] with the true class numbers [n].
 

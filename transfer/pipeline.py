@@ -15,6 +15,7 @@ from transfer import (
     answering,
     calibrating,
     catalog,
+    checkpoints,
     features,
     honesty,
     interpreting,
@@ -135,6 +136,7 @@ class _Flow:
         budget = self.config.budget
         self.deadline = math.inf if budget is None else self.began + budget - self.spent_before
         reporter.deadline = self.deadline
+        reporter.something_to_keep = self._has_learned()
         self.loaded = backbone
         self.judged: Classifier | None = None
         self.answering: Answering | None = None
@@ -300,6 +302,11 @@ class _Flow:
         if self.config.strategy == "all" and self.parts.test:
             return self._tested(made)
         return made
+
+    def _has_learned(self) -> bool:
+        """Whether epochs of an earlier process are kept, the best of which a stop would leave."""
+        tuned = self.run.checkpoint_folder.glob("*/")
+        return any(row["epoch"] for folder in tuned for row in checkpoints.rows(folder))
 
     def _begun(self, name: str) -> bool:
         """Whether an earlier process has trained in this way: what it came to is not lost."""

@@ -244,6 +244,8 @@ def healthy(seen: Seen) -> Reading:
             else "",
         )
     best = float(np.nanmin(curve.judged))
+    if not curve.best:  # nothing is ill, but nobody would call rising curves good
+        return _not_yet_better(seen)
     going = "It ended as it should." if seen.over else "Let it go on."
     return Reading(
         "healthy",
@@ -253,6 +255,26 @@ def healthy(seen: Seen) -> Reading:
         f"Training loss {curve.loss[0]:.2f} in the first epoch, {curve.loss[-1]:.2f} in the last;"
         f" validation loss {curve.start_val_loss:.2f} at the start, {best:.2f} at best (epoch"
         f" {curve.best}).",
+    )
+
+
+def _not_yet_better(seen: Seen) -> Reading:
+    """Nothing is wrong, and no epoch was better than what there was before the first."""
+    curve = seen.curve
+    went = "It did not get better than it began" if seen.over else "Not better than it began, yet"
+    means = (
+        "That happens where the classifier before it was good already; that one is kept."
+        if seen.over
+        else "That is usual in the first epochs: the network first has to find its way again. The"
+        " best is kept, so nothing is lost by letting it go on."
+    )
+    return Reading(
+        "healthy",
+        "note",
+        went,
+        f"No epoch has judged the validation pictures better than the start did. {means}",
+        f"Validation loss {curve.start_val_loss:.2f} at the start,"
+        f" {np.nanmin(curve.val_loss):.2f} at best since.",
     )
 
 

@@ -152,6 +152,7 @@ def _compared(right: np.ndarray, plain: np.ndarray) -> dict[str, Any]:
 
     gain, error = judging.paired(right, plain)
     better, worse = int((right & ~plain).sum()), int((plain & ~right).sum())
+    error = max(error, evaluation.least_error(better, worse, len(right)))
     p = stats.binomtest(better, better + worse).pvalue if better + worse else 1.0
     return {
         "accuracy": evaluation.wilson(int(right.sum()), len(right)).to_json(),

@@ -37,7 +37,8 @@ def image_size(spec: BackboneSpec) -> int:
 
 def more_settings(digest: str, offer: Offer, tunes: bool) -> Settings:
     """Offer the settings; `tunes`: whether the network itself learns, or may learn."""
-    with st.expander("More settings"):
+    # The session keeps it open: else it closes under one's hands when the measurement comes in.
+    with st.expander("More settings", key="more_settings", on_change="rerun"):
         usual_name = overview.unused_name(f"{datasets.name(digest)}, {offer.title}")
         name = st.text_input("Name of this run", usual_name)
         limit = st.selectbox(

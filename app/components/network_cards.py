@@ -29,7 +29,7 @@ def network_cards(digest: str, every: list[Offer], chosen: str) -> None:
     with st.container(key="networks"):
         for offer in networks.first_choice(every, chosen):
             _card(digest, offer, offer.spec.name == chosen)
-    with st.expander(f"All {len(every)} networks"):
+    with st.expander(f"All {len(every)} networks", key="all_networks", on_change="rerun"):
         names = [offer.spec.name for offer in every]
         name = st.selectbox("Network", names, index=names.index(chosen))
         if name != chosen:

@@ -61,8 +61,8 @@ def _head(digest: str, changes: tuple[Change, ...]) -> None:
     many = f"{words.many(count, 'change')}, not kept yet."
     frame.title(
         many if count else "Put right what is wrong.",
-        f"{datasets.name(digest)}, version {versions.number(digest)}: choose pictures and move them"
-        " to their class, or delete them. The version as it is stays untouched.",
+        f"{datasets.title(digest)}, version {versions.number(digest)}: choose pictures and move"
+        " them to their class, or delete them. The version as it is stays untouched.",
     )
     with st.container(horizontal=True, vertical_alignment="center", key="mend_head"):
         with st.container(key="mend_probe"):

@@ -13,6 +13,7 @@ from transfer.runs import Run
 
 _EVERY = 2.0  # seconds between two looks at the search
 _MORE = 10
+_FEW = 5  # trials: the best of fewer was hardly searched for
 _ABOUT_THE_BEST = """
 The **best** trial is the whole one with the lowest validation loss: of all that were tried, its
 network was least surprised by pictures that it had not learned from. The trials were short, about a
@@ -23,10 +24,11 @@ looked at: the training measures on them, once, and that number is honest.
 """
 _ABOUT_THE_TRIALS = """
 Each dot is a trial: the lower, the better. Rates and penalties are on a **logarithmic** axis, since
-what counts is how many times larger one is than another. **Hollow** dots ended early, being worse
-than most others after as many epochs, or because the training was ruined. The ring is round the
-best; the lines are the ends of what was searched, thick and dotted where the best lies so close to
-one that a better one may lie beyond.
+what counts is how many times larger one is than another. The **coarse** trials go all over the
+ranges, the **fine** ones stay near the best of those. **Hollow** dots ended early, being worse than
+most others after as many epochs, or because the training was ruined; or they are not whole yet. The
+ring is round the best; the lines are the ends of what was searched, thick and dotted where the best
+lies so close to one that a better one may lie beyond.
 """
 _ABOUT_THE_EDGE = """
 A range is a guess. Where the best trial lies in its outermost tenth, better ones may lie beyond, as
@@ -176,15 +178,20 @@ def _best(run: Run, standing: Standing) -> None:
         "</tr>"
         for one in readings.changes(replace(usual, budget=better.budget), better)
     )
-    told = (
-        f"Trial {(number or 0) + 1} has the lowest validation loss, {value:.3g}, of"
-        f" {words.many(standing.trials, 'trial')}."
-    )
+    told = f"Trial {(number or 0) + 1} has the lowest validation loss: {value:.3g}."
+    if standing.trials < _FEW:
+        made = words.many(standing.trials, "trial")
+        told += f" Of only {made}, that is little more than chance: make some more."
     st.html(
         f'<div class="card"><p class="class-name">{html.escape(told)}</p><div class="scroll"><table'
         f' class="plain remedy searched">{rows}</table></div><p class="quiet small">All other'
         " settings are as they were chosen on the page Advice.</p></div>"
     )
+    if meant := readings.meanings(usual, better):
+        with st.expander("What do these settings do?"):
+            rows = (f"<dt>{html.escape(what)}</dt><dd>{html.escape(does)}</dd>"
+                    for what, does in meant.items())  # fmt: skip
+            st.html(f'<dl class="small">{"".join(rows)}</dl>')
     if frame.primary("Train with these settings", key="train_best"):
         made = searches.train(run, standing)
         state.go("train", data=usual.dataset, run=made.folder.name)

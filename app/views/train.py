@@ -194,10 +194,10 @@ def _buttons(run: Run, status: Row, events: list[Row]) -> None:
 
 def _keeps(status: Row, events: list[Row]) -> bool:
     """Whether a wish to stop would leave the best epoch so far."""
-    if status.get("phase") != "fine_tuning":
-        return False
+    tuning = status.get("phase") == "fine_tuning"
     return any(
-        row["event"] == "candidate"
+        (tuning and row["event"] == "candidate")
+        # Also of a process before: one that goes on begins with loading again.
         or (row["event"] == "epoch" and row.get("phase") == "fine_tuning")
         for row in events
     )

@@ -72,6 +72,24 @@ def test_the_page_shows_them_with_both_answers(open_page: Any, pair):
     assert caption.count("✗") == 2
 
 
+def test_where_either_run_looked_is_shown_on_them(open_page: Any, served: Store):
+    run, other = workshop.run(served.run_id), workshop.run("other")
+    shutil.copytree(run.folder, other.folder)
+    other.write("about", {**run.about(), "name": "Second"})
+    truth = labels(served.run_id)
+    judged("other", [(truth[0] + 1) % 3, *truth[1:]], 0.9)
+    judged(served.run_id, list(truth), 0.9)
+    page = open_page("runs")
+    page.selectbox(key="compare One run").set_value(served.run_id)
+    page.selectbox(key="compare Another run").set_value("other")
+    page = checked(page.run(timeout=120))
+    assert "/api/heat_maps/" not in markup(page)
+    choice = page.selectbox(key=f"looked_differing:{served.run_id}:other")
+    page = checked(choice.set_value(0).run(timeout=120))
+    assert not page.error
+    assert markup(page).count('<img src="/api/heat_maps/') == 1
+
+
 def test_a_link_gives_the_layer_of_a_picture(served: Store):
     picture = datasets.index(served.digest).pictures[3]
     with serving(heat_maps.routes()) as port:

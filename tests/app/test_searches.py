@@ -13,7 +13,7 @@ from app.dispatcher import Dispatcher
 from tests.app import advices
 from tests.app.conftest import checked, harmless, markup, press, title, words
 from tests.transfer import valleys
-from transfer import catalog
+from transfer import catalog, toolbox
 from transfer.config import RunConfig
 from transfer.recipe import Recipe
 from transfer.runs import Run
@@ -245,7 +245,9 @@ class TestPages:
         found = searches.standing(run).found
         text = words(page)
         assert f"Trial {found['best_trial'] + 1} has the lowest validation loss" in text
-        assert f"{found['best']['learning_rate']:g}" in text
+        assert f"{found['best']['learning_rate']:.3g}" in text
+        assert "little more than chance" not in text
+        assert toolbox.setting("frozen_level").summary in text
         (chart,) = page.get("vega_lite_chart")
         assert '"log"' in chart.proto.spec
         page.selectbox(key="search_axis").set_value("dropout")
@@ -255,6 +257,12 @@ class TestPages:
         (made,) = workshop.listed()
         assert made.config().learning_rate == found["best"]["learning_rate"]
         assert page.query_params["run"] == made.folder.name
+
+    def test_the_best_of_a_few_is_not_made_much_of(self, open_page, fruit):
+        run = searches.begin(_settings(fruit), 30, 3)
+        _works(run)
+        page = open_page("search", data=fruit)
+        assert "Of only 3 trials, that is little more than chance" in words(page)
 
     def test_the_figures_are_all_trials(self, open_page, fruit):
         run = searches.begin(_settings(fruit), 30, 12)

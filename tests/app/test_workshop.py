@@ -219,6 +219,7 @@ def test_epochs_are_added_in_a_run_of_their_own(run):
     assert made.start_path.read_bytes() == b"a model"
     assert (made.read("split"), made.read("advice")) == ({"train": [0]}, {"kept": True})
     assert made.about()["name"] == "Fruit, 7 more epochs"
+    assert workshop.extend(run, 1).about()["name"] == "Fruit, 1 more epoch"
     assert workshop.standing(made).word == "waiting"
     assert outcomes.contents(run.folder) == earlier
     made.model_path.touch()

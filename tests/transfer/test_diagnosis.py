@@ -145,6 +145,20 @@ class TestRules:
             assert found[0].level == "good"
         assert _kinds(diagnosis.read(HEALTHY, MANY)) == ["healthy"]
 
+    @pytest.mark.parametrize("ended", [None, "finished"])
+    def test_what_never_beat_its_start_is_not_called_good(self, ended):
+        rising = _rows(
+            [0.09, 0.15, 0.1],
+            [0.97, 0.96, 0.98],
+            [0.12, 0.12, 0.09],
+            [0.97] * 3,
+            (0.05, 0.98, 0.05, 0.97),
+        )
+        found = diagnosis.read(rising, dataclasses.replace(MANY, epochs=6, ended=ended))[0]
+        assert found.level == "note"
+        assert "better" in found.title
+        assert "0.05 at the start, 0.09 at best since" in found.evidence
+
     def test_a_plateau_is_told_and_is_not_ill(self):
         level = _rows([0.3] * 10, [0.93] * 10, [0.4, *[0.399] * 9], [0.9] * 10)
         (found,) = diagnosis.read(level, dataclasses.replace(MANY, epochs=40, ended=None))

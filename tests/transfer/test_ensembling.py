@@ -101,6 +101,7 @@ class TestGains:
         assert found.p == pytest.approx(2 / 2**15)
         same = gains.compare(member, member, np.arange(100))
         assert (same.points, same.p) == (0, 1)
+        assert same.low == -same.high == pytest.approx(-100 * 1.984 / 102, rel=1e-3)  # not 0 to 0
 
     def test_pictures_of_one_group_count_as_one(self):
         member, better = np.arange(100) < 80, np.arange(100) < 95

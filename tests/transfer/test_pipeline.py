@@ -285,6 +285,22 @@ def test_a_wish_to_stop_while_fine_tuning_keeps_the_best_so_far(start, lots):
     assert result["test"]["n"] > 0
 
 
+def test_a_wish_to_stop_what_goes_on_again_keeps_the_best_of_the_process_before(start):
+    run = start("finetune_few", epochs=500)
+
+    def pause(phase: str, done: float, *_: object) -> None:
+        if phase == "fine_tuning" and any(row["epoch"] for row in _events(run, "epoch")):
+            run.request_pause()
+
+    with pytest.raises(PausedError):
+        pipeline.run(run, pause)
+    run.clear_pause()
+    run.request_stop()  # before the new process has looked at anything
+    result = pipeline.run(run)
+    assert result["ended"] == "stopped"
+    assert 1 <= max(row["epoch"] for row in run.read("history")) < 500
+
+
 def test_what_the_user_says_of_mirrors_and_turns_goes_before_the_measurement(start, monkeypatch):
     import transfer.strategies.fine_tuning as fine_tuning
 

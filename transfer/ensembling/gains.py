@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
+from transfer import evaluation
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -41,7 +43,8 @@ def compare(ensemble: np.ndarray, member: np.ndarray, groups: np.ndarray) -> Gai
     sums = np.bincount(np.unique(groups, return_inverse=True)[1], difference - mean)
     count = len(sums)
     error = float(np.sqrt((sums**2).sum() * count / max(count - 1, 1))) / n
-    half = float(special.stdtrit(max(count - 1, 1), 0.975)) * error
     alone, other = int((ensemble & ~member).sum()), int((member & ~ensemble).sum())
+    error = max(error, evaluation.least_error(alone, other, n))
+    half = float(special.stdtrit(max(count - 1, 1), 0.975)) * error
     p = float(stats.binomtest(alone, alone + other).pvalue) if alone + other else 1.0
     return Gain(100 * mean, 100 * (mean - half), 100 * (mean + half), alone, other, p)
