@@ -55,7 +55,7 @@ def _look(index: ImageIndex, position: int) -> tuple[np.ndarray, float]:
         picture = opened.convert("RGB")
     wide, high = max(1.0, picture.width * _WIDTH), max(1.0, picture.height * _HEIGHT)
     corners = []
-    for left in (0.0, picture.width - wide):
+    for left in (0.0, (picture.width - wide) / 2, picture.width - wide):
         for below in (False, True):
             tops = [high * place for place in _PLACES]
             tops = [max(0.0, picture.height - high - top) for top in tops] if below else tops
