@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance
 
 from benchmarks import planted_shortcuts as planting
 from transfer.builtin import pictures as drawn
@@ -120,6 +120,20 @@ def test_pictures_of_one_surface_are_told_from_those_before_a_background():
     labels = np.arange(30) % 2
     assert cues.surface(ground, labels) > 0.99
     assert cues.surface(np.where(inside, object_, ground), labels) < 0.5
+
+
+def test_words_in_the_middle_of_the_upper_edge_are_found(tmp_path, monkeypatch):
+    """Neither in a corner nor wide enough to be seen in a small copy."""
+    _write(tmp_path / "pictures")
+    for file in (tmp_path / "pictures" / "a").iterdir():
+        with Image.open(file) as opened:
+            picture = opened.convert("RGB")
+        ImageDraw.Draw(picture).text((SIDE / 2, 3), "CAM 02", (255, 60, 60), anchor="mt")
+        picture.save(file)
+    monkeypatch.setenv("TRANSFER_HOME", str(tmp_path / "home"))
+    index = library.import_dataset(tmp_path / "pictures")
+    alarms = [one for one in _find((index, looks.compute(index))) if one.level == shortcuts.ALARM]
+    assert [(one.cue, one.labels) for one in alarms] == [("border", ("a",))]
 
 
 def test_what_was_blurred_has_no_steep_edges_at_its_own_size(everything):
