@@ -30,7 +30,7 @@ _EXPONENTS = np.geomspace(0.1, 1.0, 10)
 _MISFIT = 5e-3  # accuracy by which no power law is exact
 _WORTH = 0.01  # accuracy by doubling that is worth the work
 _NOTHING = 1e-3  # a class's gain that is not told
-_OFTEN = 0.5  # share of the resampled curves in which a class gains most before it is named
+_OFTEN = 0.5  # of the way from guessing to sureness that a class gains most before it is named
 _LATE = 3  # sizes, the last ones, by which a class's errors are known
 _UNLIKE = 0.4  # natural logarithm: how much classes differ in the share of errors that they lose
 _STEPS = 4  # points of the forecast
@@ -252,6 +252,8 @@ def summed_up(
     gains = _class_gains(trials, labels, groups, rates, rng)
     most = int(gains.mean(axis=1).argmax())
     often = float((gains.argmax(axis=0) == most).mean())
+    # Of two classes alike, one gains most in half of the resampled curves.
+    needed = _OFTEN + (1 - _OFTEN) / len(classes)
     right, members = trials.right[-1], [labels == one for one in range(len(classes))]
     return Forecast(
         curve=curve,
@@ -261,7 +263,7 @@ def summed_up(
             ClassGain(name, int(own.sum()), float(right[own].mean()), told)
             for name, own, told in zip(classes, members, map(_told, gains), strict=True)
         ),
-        most=classes[most] if _told(gains[most]) and often > _OFTEN else None,
+        most=classes[most] if _told(gains[most]) and often > needed else None,
         verdict="helps" if gain.low > _WORTH else "enough" if gain.high < _WORTH else "may_help",
     )
 

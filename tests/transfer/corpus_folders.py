@@ -162,6 +162,24 @@ def classes_equal_up_to_case(folder: Path) -> Made:
 
 
 @kind
+def classes_equal_up_to_the_form_of_their_letters(folder: Path) -> Made:
+    """Wide letters, and a ligature."""
+    names = ("\uff23\uff21\uff34/0.png", "CAT/0.png")
+    names = tuple(name.replace("0", str(i)) for name in names for i in range(4))
+    extra = {name: noise(60 + i) for i, name in enumerate(names)}
+    told = "differ only in how their letters are written"
+    return Made(planted(folder / "pets", extra), accepted=names, told=(told,))
+
+
+@kind
+def class_that_is_a_link(folder: Path) -> Made:
+    source = planted(folder / "pets")
+    (source / "dog").rename(folder / "dog")
+    (source / "dog").symlink_to(folder / "dog")
+    return Made(source, error="for example 'dog': it is a link")
+
+
+@kind
 def classes_equal_up_to_spaces(folder: Path) -> Made:
     """A person cannot see the difference: they are one class."""
     names = tuple(f"cat /{i}.png" for i in range(4))

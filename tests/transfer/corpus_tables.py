@@ -62,7 +62,8 @@ def table_of_one_endless_line(folder: Path) -> Made:
 
 @kind
 def table_with_unknown_files(folder: Path) -> Made:
-    lost = {"lost.png": MISSING, "../0.png": MISSING, "/etc/passwd": MISSING}
+    outside = "'labels.csv' names it, but that leads outside the upload"
+    lost = {"lost.png": MISSING, "../0.png": outside, "/etc/passwd": MISSING}
     return _made(folder, _rows() + "".join(f"{name},cat\n" for name in lost), rejected=lost)
 
 
@@ -192,4 +193,55 @@ def table_that_is_another_table(folder: Path) -> Made:
         (made.source / label).mkdir(exist_ok=True)
         (made.source / name).rename(made.source / label / name)
     names = tuple(f"{label}/{name}" for name, label in LABELS.items())
-    return Made(made.source, rejected={"labels.csv": "it is not a picture"}, good=names)
+    return Made(made.source, rejected={"labels.csv": "names 0 of 8 pictures"}, good=names)
+
+
+@kind
+def table_of_words_apart(folder: Path) -> Made:
+    """Blanks are no delimiter: the folders say the class, and there is one only."""
+    made = _made(folder, _rows(" "))
+    (made.source / "all").mkdir()
+    for name in NAMES:
+        (made.source / name).rename(made.source / "all" / name)
+    return Made(made.source, error="'labels.csv': this table names 0 of 8 pictures")
+
+
+@kind
+def table_with_upright_lines(folder: Path) -> Made:
+    return _made(folder, _rows("|"))
+
+
+@kind
+def table_that_says_its_delimiter(folder: Path) -> Made:
+    """As Excel does where a comma is in the numbers."""
+    return _made(folder, "sep=;\r\n" + _rows(";", end="\r\n"))
+
+
+@kind
+def table_of_32_bit_letters(folder: Path) -> Made:
+    return _made(folder, _rows().encode("utf-32"))
+
+
+@kind
+def table_in_upper_case(folder: Path) -> Made:
+    return _made(folder, _rows().replace(".png", ".PNG"))
+
+
+@kind
+def table_of_addresses(folder: Path) -> Made:
+    rows = [f"https://example.org/{name}?x=1,{label}" for name, label in LABELS.items()]
+    return _made(folder, "url,label\n" + "\n".join(rows))
+
+
+@kind
+def table_with_a_column_for_each_class(folder: Path) -> Made:
+    rows = [f"{name},{label == 'cat':d},{label == 'dog':d}" for name, label in LABELS.items()]
+    return _made(folder, "image,cat,dog\n" + "\n".join(rows))
+
+
+@kind
+def two_tables(folder: Path) -> Made:
+    made = _made(folder, _rows())
+    (made.source / "test.csv").write_text("file,label\n0.png,dog\n")
+    reason = {"test.csv": "'labels.csv' names more pictures, and only one table counts"}
+    return Made(made.source, rejected=reason, labels=LABELS, good=NAMES)

@@ -133,6 +133,12 @@ def test_nothing_at_all() -> None:
         "./a.jpg,cat\n.\\b.jpg,dog\n",
         "/home/someone/pictures/a.jpg,cat\n/home/someone/pictures/b.jpg,dog\n",
         "a.jpg,cat\rb.jpg,dog\r",
+        "file|label\na.jpg|cat\nb.jpg|dog\n",
+        "sep=;\r\nfile;label\r\na.jpg;cat\r\nb.jpg;dog\r\n",
+        "File,Label\nA.JPG,cat\nB.JPG,dog\n",
+        "url,label\nhttps://example.org/x/a.jpg?size=1,cat\nhttps://example.org/b.jpg,dog\n",
+        "image,cat,dog\na.jpg,1,0\nb.jpg,0.0,1.0\n",
+        "image,cat,dog,split\na,1,0,\nb,0,1,\n",
     ],
 )
 def test_tables_as_people_write_them(text: str) -> None:
@@ -152,7 +158,7 @@ def test_a_table_with_splits(header: str) -> None:
 def test_labels_with_commas_and_letters_of_the_world() -> None:
     paths = ["a.jpg", "b.jpg", "c.jpg"]
     text = 'a.jpg,"red, ripe"\nb.jpg,Käse\nc.jpg,"say ""hi"""\n'
-    for encoding in ("utf-8", "utf-8-sig", "cp1252", "utf-16"):
+    for encoding in ("utf-8", "utf-8-sig", "cp1252", "utf-16", "utf-32"):
         found = table.read(paths, text.encode(encoding), "t.csv")
         assert [file.label for file in found.files] == ["red, ripe", "Käse", 'say "hi"']
 
@@ -162,6 +168,24 @@ def test_a_table_below_a_folder_names_files_from_there() -> None:
     found = table.read(paths, b"images/a.jpg,cat\nb.jpg,dog\n", "set/t.csv")
     assert labels(found) == {"images/a.jpg": ("cat", None), "images/b.jpg": ("dog", None)}
     assert reasons(found) == {"a.jpg": "'t.csv' does not name it with a class"}
+
+
+def test_a_table_may_climb_within_the_upload() -> None:
+    paths = ["set/about/t.csv", "set/images/a.jpg", "other/images/a.jpg"]
+    found = table.read(paths, b"../images/a.jpg,cat\n../../../a.jpg,dog\n", "set/about/t.csv")
+    assert [(file.position, file.label) for file in found.files] == [(1, "cat")]
+    assert "leads outside the upload" in reasons(found)["../../../a.jpg"]
+
+
+def test_a_column_for_each_class_has_to_mark_one() -> None:
+    """And numbers that happen to be 0 or 1 in a single column are a class."""
+    text = "image,cat,dog\na.jpg,1,0\nb.jpg,1,1\nc.jpg,0,0\nd.jpg,0,1\n"
+    paths = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+    found = table.read(paths, text.encode(), "t.csv")
+    assert labels(found) == {"a.jpg": ("cat", None), "d.jpg": ("dog", None)}
+    assert reasons(found)["b.jpg"] == "'t.csv' does not name it with a class"
+    found = table.read(paths, b"image,ripe\na.jpg,1\nb.jpg,0\n", "t.csv")
+    assert [file.label for file in found.files] == ["1", "0"]
 
 
 def test_what_a_table_gets_wrong_is_told() -> None:
@@ -174,8 +198,9 @@ def test_what_a_table_gets_wrong_is_told() -> None:
     assert ("b.jpg", "'t.csv' gives it no class") in told
     assert ("c.jpg", "'t.csv' gives it no class") in told
     assert ("lost.jpg", "'t.csv' names it, but it is missing") in told
-    assert ("../d.jpg", "'t.csv' names it, but it is missing") in told
-    assert ("e.jpg", "'t.csv' names it, but it is missing") in told  # there are two
+    assert ("../d.jpg", "'t.csv' names it, but that leads outside the upload") in told
+    several = "there are several of that name; write its folder before it"
+    assert ("e.jpg", f"'t.csv' names it, but {several}") in told
     assert ("d.jpg", "'t.csv' does not name it with a class") in told
     assert ("notes.txt", "it is not a picture") in told
 

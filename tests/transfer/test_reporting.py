@@ -213,7 +213,8 @@ def test_a_matrix_of_any_size_is_drawn():
 def test_the_card_says_what_one_must_know(run):
     card, result = model_card.text(run), run.result()
     for words in ("What it is for", "What it cannot do", "always names one of its classes",
-                  "Licence", "Seed 0", "95 % Wilson intervals", run.config().dataset):  # fmt: skip
+                  "Licence", "Seed 0", "95 % Wilson intervals", run.config().dataset,
+                  ", version 1’"):  # fmt: skip
         assert words in card
     for name in result["classes"]:
         assert f"`{name}`" in card

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageDraw, ImageEnhance
 
 from benchmarks import planted_shortcuts as planting
 from transfer.builtin import pictures as drawn
@@ -120,6 +120,24 @@ def test_pictures_of_one_surface_are_told_from_those_before_a_background():
     labels = np.arange(30) % 2
     assert cues.surface(ground, labels) > 0.99
     assert cues.surface(np.where(inside, object_, ground), labels) < 0.5
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_ink_is_seen_along_the_upper_and_the_lower_edge(everything, tmp_path, place):
+    """In the corners and between them; what has a place of its own shows nowhere else."""
+    index, _ = everything
+    across, below = divmod(place, 2)
+    picture = Image.new("RGB", (300, 200), (90, 110, 80))
+    x, y = 30 + 120 * across, 186 if below else 14
+    ImageDraw.Draw(picture).text((x, y), "CAM 02", (255, 60, 60), anchor="mm")
+    one = dataclasses.replace(index.pictures[0], sha256="0" * 64)
+    alone = dataclasses.replace(index, root=tmp_path, pictures=(one,))
+    alone.path(one).parent.mkdir(parents=True)
+    picture.save(alone.path(one))
+    ink = corners.read(alone, [0]).ink[0].max(axis=2)
+    assert np.argmax(ink[:, 0]) == place
+    assert ink[place, 0] > ink.min() + 1
+    assert np.allclose(ink[:, 1:], ink.min())
 
 
 def test_what_was_blurred_has_no_steep_edges_at_its_own_size(everything):

@@ -139,15 +139,23 @@ class _Import:
         if is_table(source):
             name = names.clean(source.name)
             return table.read(paths, table.content(source), name, self._live)
-        by_folders = layout.read(paths, self.job.label)
-        best = Layout((), ())
         tables = [file for file in upload.files if file.name.lower().endswith(".csv")]
-        for file in sorted(tables, key=lambda file: file.name.count("/"))[:_MOST_TABLES]:
-            with suppress(TransferError):  # some other CSV
-                found = table.read(paths, table.content(file.path), file.name, self._live)
-                best = max(best, found, key=lambda layout: len(layout.files))
+        tables = sorted(tables, key=lambda file: file.name.count("/"))[:_MOST_TABLES]
+        read: dict[str, Layout] = {}
+        unused: dict[str, str] = {}
+        for file in tables:
+            try:
+                read[file.name] = table.read(paths, table.content(file.path), file.name, self._live)
+            except (TransferError, OSError) as error:  # some other CSV
+                unused[file.name] = str(error)
         pictures = sum(layout.is_picture(path) for path in paths)
-        return best if best.files and 2 * len(best.files) >= pictures else by_folders
+        best = max(read, key=lambda name: len(read[name].files), default="")
+        used = bool(best) and 0 < 2 * len(read[best].files) >= pictures
+        for name, found in read.items():
+            if name != best or not used:
+                unused[name] = table.unused(found, pictures, best if used else None)
+        found = read[best] if used else layout.read(paths, self.job.label)
+        return table.explained(found, unused)
 
     def _hashed(self, labelled: Iterable[Labelled], upload: Upload) -> dict[int, Unpacked]:
         """Return the labelled files by position, with the SHA-256 of their bytes.

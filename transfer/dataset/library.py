@@ -252,7 +252,7 @@ def _too_few(index: ImageIndex, minimum_per_class: int, minimum_classes: int) ->
     found = ", ".join(f"'{name}', {n} {'picture' if n == 1 else 'pictures'}" for name, n in some)
     more = ", ..." if len(counts) > len(some) else ""
     classes = "class" if minimum_classes == 1 else "classes"
-    left_out = f" {_left_out(len(index.rejected))}." if index.rejected else ""
+    left_out = f" {_why_left_out(index)}" if index.rejected else ""
     return (
         f"Expected at least {minimum_classes} {classes} with {minimum_per_class} or more pictures"
         f" each; found {len(counts)} ({found}{more}).{left_out} Put each class's pictures in a"
@@ -267,13 +267,18 @@ def _nothing(index: ImageIndex) -> str:
             " in, make it once more from the folder that holds one folder of pictures for each"
             " class, and try again."
         )
-    first = index.rejected[0]
-    why = f" {_left_out(len(index.rejected))}, for example '{first.file}': {first.reason}."
     return (
         "Expected folders of pictures, one folder a class, but found no picture that can be"
-        f" used.{why} Put each class's pictures (JPEG, PNG, WebP, BMP, GIF or TIFF) in a folder"
-        " of its own, or list them in a CSV of file,label beside them, and try again."
+        f" used. {_why_left_out(index)} Put each class's pictures (JPEG, PNG, WebP, BMP, GIF or"
+        " TIFF) in a folder of its own, or list them in a CSV of file,label beside them, and try"
+        " again."
     )
+
+
+def _why_left_out(index: ImageIndex) -> str:
+    """Return how many files were left out, with one as an example: rather no text file."""
+    first = min(index.rejected, key=lambda one: one.reason == layout.NO_PICTURE)
+    return f"{_left_out(len(index.rejected))}, for example '{first.file}': {first.reason}."
 
 
 def _left_out(number: int) -> str:

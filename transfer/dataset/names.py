@@ -71,15 +71,21 @@ def unique(name: str, taken: dict[str, int]) -> str:
 
 
 def alike(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return a warning for each class name that differs from another one only in case."""
+    """Return a warning for each class name that is another one in case, or but for its letters.
+
+    The same letters may be written in several ways that Unicode calls compatible (NFKC): wide ones,
+    ligatures, signs.
+    """
     seen: dict[str, str] = {}
     found = []
     for label in sorted(set(labels)):
-        other = seen.setdefault(label.casefold(), label)
+        other = seen.setdefault(unicodedata.normalize("NFKC", label).casefold(), label)
         if other != label:
+            case = other.casefold() == label.casefold()
+            how = "in upper and lower case" if case else "in how their letters are written"
             found.append(
-                f"The classes '{other}' and '{label}' differ only in upper and lower case. If they"
-                " are one class, name their folders alike."
+                f"The classes '{other}' and '{label}' differ only {how}. If they are one class,"
+                " name their folders alike."
             )
     return tuple(found)
 

@@ -4,7 +4,8 @@ import csv
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from transfer.dataset import layout, names
@@ -24,7 +25,9 @@ _GROUP_TITLES = (
     "group", "groups", "group_id", "burst", "scene", "session", "subject", "subject_id", "patient",
     "patient_id", "video", "clip", "film", "series", "sequence",
 )  # fmt: skip
-_DELIMITERS = ",;\t"
+_DELIMITERS = ",;\t|"
+_SAID = re.compile(r"sep=(.)\s*")  # the first line, as Excel writes it: which delimiter follows
+_ONE, _ZERO = frozenset(("1", "1.0", "true")), frozenset(("0", "0.0", "false"))
 _SAMPLE = 1_000  # bytes, by which 16-bit letters are seen that no mark announces
 _MOST_BYTES = 64 * 1024**2
 _MOST_TOLD = 10_000  # rows that are told of one by one
@@ -44,7 +47,8 @@ def read(
     """Find the label of each file in the table.
 
     A file is looked for below the table's folder; where it is not, by its bare name, if that is
-    unique in the upload.
+    unique in the upload; then by both in other upper and lower case. Instead of a class the table
+    may have a column for each, with a 1 in that of the picture's own.
 
     Args:
         paths: with forward slashes, as they stand in the upload; no two are equal.
@@ -72,7 +76,8 @@ def read(
         position = find(file)
         known = files.get(position) if position is not None else None
         if position is None:
-            rejected.add(file, f"'{own}' names it, but it is missing")
+            why = find.why_not(file) if rejected.tells else ""
+            rejected.add(file, f"'{own}' names it, but {why}")
         elif not label:
             rejected.add(file, f"'{own}' gives it no class")
         elif known and known.label != label:
@@ -92,6 +97,35 @@ def read(
     return Layout(tuple(sorted(files.values(), key=lambda f: f.position)), left_out)
 
 
+def explained(found: Layout, unused: Mapping[str, str]) -> Layout:
+    """Return the layout with the reason why each of some tables was not used, by its path."""
+
+    def told(one: Rejected) -> Rejected:
+        whys = (why for path, why in unused.items() if f"/{path}".endswith(f"/{one.file}"))
+        return replace(one, reason=next(whys, one.reason))
+
+    texts = layout.NO_PICTURE
+    rejected = tuple(told(one) if one.reason == texts else one for one in found.rejected)
+    return replace(found, rejected=rejected)
+
+
+def unused(found: Layout, pictures: int, better: str | None) -> str:
+    """Return why a table that could be read does not say the classes.
+
+    Args:
+        found: what it says.
+        pictures: how many there are.
+        better: the table that is used; None where the folders say the classes.
+    """
+    named = len(found.files)
+    if better is not None:
+        return f"'{names.shown(better)}' names more pictures, and only one table counts"
+    return (
+        f"this table names {'only ' if named else ''}{named} of {pictures} pictures, so the"
+        " classes are those of the folders; a row is expected to be file,label"
+    )
+
+
 class _Told:
     """The rows of a table that are of no use: not each of a million is told by itself."""
 
@@ -99,9 +133,14 @@ class _Told:
         self._table, self._more = table, 0
         self._rows: list[Rejected] = []
 
+    @property
+    def tells(self) -> bool:
+        """Whether one more row is told of, and not only counted."""
+        return len(self._rows) < _MOST_TOLD
+
     def add(self, file: str, reason: str) -> None:
         """Note a row, and why it is of no use."""
-        if len(self._rows) < _MOST_TOLD:
+        if self.tells:
             self._rows.append(Rejected(names.shown(file), reason))
         else:
             self._more += 1
@@ -122,25 +161,64 @@ class _Finder:
         self._folder = folder
         self._positions = {path: position for position, path in enumerate(paths)}
         self._bare: dict[str, int | None] = {}
+        self._other_case: dict[str, int | None] = {}
         self._known: set[str] = set()
         for position, path in enumerate(paths):
             pure = PurePosixPath(path)
-            self._known |= {pure.name, pure.stem}
+            self._known |= {pure.name.casefold(), pure.stem.casefold()}
             if layout.is_picture(path):
-                for key in {pure.name, pure.stem}:  # some tables leave the ending out
-                    self._bare[key] = None if key in self._bare else position
+                keys = {pure.name, pure.stem}  # some tables leave the ending out
+                _note(self._bare, keys, position)
+                _note(self._other_case, {key.casefold() for key in (path, *keys)}, position)
 
     def __call__(self, file: str) -> int | None:
+        if "://" in file:  # an address may end in a question
+            file = file.partition("?")[0]
         bare = names.clean_text(file).replace("\\", "/").rstrip("/").rpartition("/")[2]
         if (
-            bare not in self._known and bare != "."
+            bare.casefold() not in self._known and bare != "."
         ):  # at once: a table may name a million that are not there
             return None
-        path = PurePosixPath(names.clean(file))
-        if not path.name or ".." in path.parts:
+        path = _inside(self._folder, file)
+        if path is None or not path.name:
             return None
-        found = self._positions.get(str(self._folder / path))
-        return self._bare.get(path.name) if found is None else found
+        if (found := self._positions.get(str(path))) is not None:
+            return found
+        if (found := self._bare.get(path.name)) is not None:
+            return found
+        found = self._other_case.get(str(path).casefold())
+        return self._other_case.get(path.name.casefold()) if found is None else found
+
+    def why_not(self, file: str) -> str:
+        """Return why a file was not found."""
+        path = _inside(self._folder, file)
+        if path is None:
+            return "that leads outside the upload"
+        if path.name in self._bare and self._bare[path.name] is None:
+            return "there are several of that name; write its folder before it"
+        return "it is missing"
+
+
+def _note(known: dict[str, int | None], keys: Iterable[str], position: int) -> None:
+    """Note where each of the keys leads to; to nothing where it leads to several."""
+    for key in keys:
+        known[key] = None if key in known else position
+
+
+def _inside(folder: PurePosixPath, file: str) -> PurePosixPath | None:
+    """Return the path in the upload that a table in a folder of it names; None: it is outside."""
+    path = PurePosixPath(names.clean(file))
+    if ".." not in path.parts:
+        return folder / path
+    parts: list[str] = []
+    for part in (folder / path).parts:
+        if part != "..":
+            parts.append(part)
+        elif parts and parts[-1] != "/":
+            parts.pop()
+        else:
+            return None
+    return PurePosixPath(*parts)
 
 
 def _below(folder: PurePosixPath, path: str) -> str:
@@ -159,7 +237,10 @@ def _rows(data: bytes, table: str) -> Iterator[list[str]]:
         raise _no_csv(table, "it is a spreadsheet or an archive")
     text = _text(data)
     first = next((line for line in _lines(text) if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=first.count)  # a comma where there is none of them
+    if said := _SAID.fullmatch(first.strip()):
+        text, delimiter = text.partition(first)[2], said[1]
+    else:
+        delimiter = max(_DELIMITERS, key=first.count)  # a comma where there is none of them
     try:
         lines = _parsed(_lines(text) if _has_lone_quote(text, delimiter) else [text], delimiter)
         yield from (row for row in lines if any(cell.strip() for cell in row))
@@ -208,11 +289,34 @@ def _columns(
         return (0, 1, 2, -1), itertools.chain([first] if first else [], rows)
     if file is None:
         file = 1 if label == 0 else 0
-    if label is None:
-        label = 0 if file == 1 else file + 1
     split, group = _first(titles, _SPLIT_TITLES), _first(titles, _GROUP_TITLES)
+    if label is None:
+        classes = [i for i in range(len(titles)) if i not in (file, split, group)]
+        label = 0 if file == 1 else file + 1
+        second = next(rows, [])
+        rows = itertools.chain([second], rows)
+        if len(classes) > 1 and _marked(second, classes) is not None:
+            label, rows = len(titles), _with_class(rows, first, classes)
     columns = (file, label, -1 if split is None else split, -1 if group is None else group)
     return columns, rows
+
+
+def _marked(row: list[str], columns: Sequence[int]) -> int | None:
+    """Return the only one of the columns with a 1, all others being 0."""
+    cells = {i: row[i].strip().lower() if i < len(row) else "" for i in columns}
+    marked = [i for i, cell in cells.items() if cell in _ONE]
+    zeros = sum(cell in _ZERO for cell in cells.values())
+    return marked[0] if len(marked) == 1 and zeros == len(columns) - 1 else None
+
+
+def _with_class(
+    rows: Iterable[list[str]], titles: list[str], columns: Sequence[int]
+) -> Iterator[list[str]]:
+    """Put behind each row the title of the column that it marks."""
+    for row in rows:
+        marked = _marked(row, columns)
+        cells = [*row, *[""] * len(titles)][: len(titles)]
+        yield [*cells, "" if marked is None else titles[marked]]
 
 
 def _first(titles: list[str], known: Sequence[str]) -> int | None:
@@ -220,6 +324,8 @@ def _first(titles: list[str], known: Sequence[str]) -> int | None:
 
 
 def _text(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe\0\0", b"\0\0\xfe\xff")):
+        return data.decode("utf-32", errors="replace")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         return data.decode("utf-16", errors="replace")
     start = data[:_SAMPLE]

@@ -1,4 +1,4 @@
-"""What small copies have lost: stamps in the corners, and how steep the steepest edges are."""
+"""What small copies have lost: stamps along the border, and how steep the steepest edges are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,9 @@ _EDGES = 99  # percentile: the steepest edges
 class Seen:
     """What was seen of n pictures.
 
-    `ink` is float32 [n, 4, 3, d]: of the upper left, lower left, upper right and lower right
-    corner, and of two places as large further inside. `steepness` is float32 [n]: the logarithm of
+    `ink` is float32 [n, 6, 3, d]: of the upper left and lower left corner, the middle of the upper
+    and of the lower edge, the upper right and lower right corner, and for each of two places as
+    large further inside. `steepness` is float32 [n]: the logarithm of
     the steepest edges at full size over those at half the size. A photograph has about -0.15; what
     was blurred or enlarged has no detail at its own size, and less than -0.5.
     """
@@ -55,7 +56,7 @@ def _look(index: ImageIndex, position: int) -> tuple[np.ndarray, float]:
         picture = opened.convert("RGB")
     wide, high = max(1.0, picture.width * _WIDTH), max(1.0, picture.height * _HEIGHT)
     corners = []
-    for left in (0.0, picture.width - wide):
+    for left in (0.0, (picture.width - wide) / 2, picture.width - wide):
         for below in (False, True):
             tops = [high * place for place in _PLACES]
             tops = [max(0.0, picture.height - high - top) for top in tops] if below else tops

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from transfer import store
-from transfer.dataset import library
+from transfer.dataset import library, versions
 from transfer.dataset.index import ImageIndex
 from transfer.errors import DataError
 from transfer.evaluation import Accuracy, wilson
@@ -33,6 +33,7 @@ class Judged:
 class Material:
     """A finished run: its settings, its result, and what it read from its folder and the store.
 
+    `dataset` is the name of the data set with the version that the run learned from.
     `index` is None where the data set is gone. `answers` is (positions [n], probabilities
     [n, classes]) of the pictures of `part`, None where they were not kept.
     """
@@ -143,8 +144,11 @@ def _fits(index: ImageIndex, classes: tuple[str, ...], positions: np.ndarray) ->
 
 
 def _named(digest: str) -> str:
-    """Return how people call the data set."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        about = store.read_json(store.home() / "datasets" / digest / "about.json")
-        return str(about.get("name") or digest[:8])
-    return digest[:8]
+    """Return how people call the data set, and which of its versions it is."""
+    folder = library.folder(digest)
+    version = versions.version(folder)
+    for place in (folder, library.folder(version.series)):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            if name := store.read_json(place / "about.json").get("name"):
+                return f"{name}, version {version.number}"
+    return f"{digest[:8]}, version {version.number}"
