@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from app import datasets, figures, overview, verdicts, ways, words, workshop
+from app import datasets, figures, verdicts, ways, words, workshop
 from app.figures import Answer, Figures
 from transfer import config, toolbox
 from transfer.runs import Run
@@ -220,7 +220,7 @@ def _value(key: str, value: Any) -> str:
         return _LEFT_OPEN.get(key, "unknown")
     special = {
         "dataset": datasets.name,
-        "backbone": overview.network,
+        "backbone": words.network,
         "strategy": ways.named,
         "budget": lambda seconds: words.duration(seconds).removeprefix("about "),
         "image_size": lambda pixels: f"{pixels} x {pixels} pixels",

@@ -136,7 +136,8 @@ def headline(found: Together) -> str:
     """Return it at a glance: '5 networks together: +3.1 points'."""
     who = words.many(len(found.networks), "network")
     how = "together" if len(found.networks) > 1 else "read in several ways"
-    return f"{who} {how}: {found.points:+.1f} points".replace("-", "−")
+    gain = f"{found.points:+.1f} points".replace("-", "−")
+    return f"{who} {how}: {'no difference' if round(found.points, 1) == 0 else gain}"
 
 
 def sentence(found: Together) -> str:

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from app import datasets, storage, verdicts, ways, workshop
+from app import datasets, storage, verdicts, ways, words, workshop
 from app.workshop import Standing
-from transfer import catalog
 from transfer.errors import TransferError
 from transfer.evaluation import Accuracy
 from transfer.runs import Run
@@ -61,7 +60,7 @@ def line(run: Run) -> Line:
         id=run.folder.name,
         name=str(about["name"]),
         data_set=datasets.name(settings["dataset"]) if settings else None,
-        network=network(settings["backbone"]) if settings else None,
+        network=words.network(settings["backbone"]) if settings else None,
         strategy=ways.named(settings["strategy"]) if settings else None,
         kept=_kept(result),
         standing=workshop.standing(run),
@@ -95,11 +94,6 @@ def unused_name(name: str) -> str:
     name = " ".join(name.split())[:_LONGEST]
     numbered = (f"{name} ({number})" for number in itertools.count(2))
     return next(one for one in itertools.chain([name], numbered) if one not in taken)
-
-
-def network(name: str) -> str:
-    """Return how people call a network."""
-    return "Built-in network" if name == catalog.BUILTIN else name
 
 
 def _result(run: Run) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from app import jobs, measurements, shapes, ways, workshop
+from app import jobs, measurements, shapes, ways, words, workshop
 from transfer import shortage, store
 from transfer.config import RunConfig
 from transfer.errors import RunError, TransferError
@@ -111,7 +111,7 @@ def begin(settings: RunConfig, minutes: float, trials: int) -> Run:
     fresh = not run.exists
     if fresh:
         run.start(_searched(settings))
-        name = f"{ways.named(settings.strategy)}, {settings.backbone}"
+        name = f"{ways.named(settings.strategy)}, {words.network(settings.backbone)}"
         run.write("about", {"name": name, "created": time.time(), "budget": settings.budget})
     _submit(run, Wish(trials=trials, budget=_until(run, minutes)))
     return run

@@ -1,5 +1,6 @@
 """Numbers as people say them: how long, how much, how many; and names as they are."""
 
+from transfer import catalog
 from transfer.wording import many as many
 
 _MARKDOWN = frozenset(r"\`*_{}[]()#+-.!~$:|<>@&=^")
@@ -39,6 +40,11 @@ def and_so_on(names: list[str], most: int = 4) -> str:
     if len(names) > most:
         return f"{', '.join(names[: most - 1])} and {len(names) - most + 1} more"
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))
+
+
+def network(name: str) -> str:
+    """Return how people call a network."""
+    return "Built-in network" if name == catalog.BUILTIN else name
 
 
 def plain(text: str) -> str:

@@ -1,6 +1,7 @@
 """What an ensemble gave, on the page of results; and the buttons that make one."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,6 +40,8 @@ def test_it_is_seen_at_a_glance():
     found = ensembles.read(result())
     assert found is not None
     assert ensembles.headline(found) == "2 networks together: +8.0 points"
+    equal = replace(found, points=-0.01)
+    assert ensembles.headline(equal) == "2 networks together: no difference"
     said = ensembles.sentence(found)
     assert "is better" in said
     assert "right on 9 pictures" in said.replace("\u00a0", " ")
