@@ -1,9 +1,7 @@
 """The pages without a browser: the real script, run by Streamlit's AppTest in this process."""
 
 import functools
-import gc
 import html
-import importlib
 import json
 import os
 import re
@@ -53,19 +51,6 @@ class Store:
 
 
 @pytest.fixture(scope="session")
-def _frozen() -> None:
-    """Set what is loaded apart from the garbage collector, as the server does.
-
-    Streamlit collects garbage after each run of a script: with TensorFlow in this process, brought
-    by other tests, that would take most of the time.
-    """
-    for name in ("pandas", "pyarrow", "altair"):
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()
-
-
-@pytest.fixture(scope="session")
 def _as_served() -> Iterator[None]:
     """Let a page take as long as in the server; what else AppTest does took most of the time.
 
@@ -87,7 +72,7 @@ def _as_served() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_page(_frozen: None, _as_served: None) -> OpenPage:
+def open_page(_as_served: None) -> OpenPage:
     """Open a page: `open_page(page, **query) -> AppTest`, in the store of the test.
 
     `app/main.py` runs as it does for a browser: the frame, then the page ("data", "advice",

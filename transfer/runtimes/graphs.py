@@ -94,7 +94,7 @@ def named(model: keras.Model, batch_size: int) -> Callable[[np.ndarray], dict[st
     """Return the same for a model whose outputs have names: float32 [n, ...] for each of them."""
     graph = functools.cache(functools.partial(fixed, model))
     batch_size = _at_once(model, batch_size)
-    names = sorted(model.output)  # as `keras.tree.flatten` puts them
+    names = _names(model)
 
     def run(batch: np.ndarray) -> dict[str, np.ndarray]:
         compute = graph(batch.shape[1:], batch.dtype)
@@ -130,7 +130,7 @@ def of_constants(
     """
     if not _small(model):
         return None
-    graph, names = traced(model, shape, np.float32), sorted(model.output)
+    graph, names = traced(model, shape, np.float32), _names(model)
     return lambda pictures: dict(zip(names, graph(pictures), strict=True))
 
 
@@ -200,6 +200,11 @@ def traced(
 
 def _small(model: keras.Model) -> bool:
     return 4 * model.count_params() <= _MOST_CONSTANT
+
+
+def _names(model: keras.Model) -> list[str]:
+    """Return the names of the outputs in the order of `keras.tree.flatten`."""
+    return sorted(model.output)
 
 
 def _call(model: keras.Model, pictures: Any) -> tuple[Any, ...]:
