@@ -71,7 +71,7 @@ class Reporter:
         self.run = run
         self.something_to_keep = False
         self._on_step = on_step or (lambda *_: None)
-        self._phase, self._phase_began, self._told = "", 0.0, 0.0
+        self._phase, self._told = "", 0.0
         self._first = (0.0, 0.0)  # when the first part of the phase was done, and how much
         self._turns = Turns()
         self._pace = _pace()
@@ -127,7 +127,7 @@ class Reporter:
         now = time.monotonic()
         if phase != self._phase:
             self.run.event("phase", phase=phase, words=words)
-            self._phase, self._phase_began, self._told = phase, now, 0.0
+            self._phase, self._told = phase, 0.0
             self._first = (now, done)
             self._begun.add(phase)
         if now - self._told > _STATUS_EVERY:
@@ -182,8 +182,9 @@ class Reporter:
         """Return about how many seconds are left of this phase and those after it, where known."""
         now, waits = time.monotonic(), self._turns.slowdown()
         # A training knows by itself how long it takes; until it does, time just goes on.
-        if left is None and done > 0 and now > self._phase_began and phase != "fine_tuning":
-            left = self._seconds_each(phase, done, now) * max(0.0, total - done)
+        if left is None and phase != "fine_tuning":
+            each = self._seconds_each(phase, done, now)
+            left = None if each is None else each * max(0.0, total - done)
         if left is not None and self._answer is not None and phase in _ORDER:
             later = [name for name in self._pictures if self._is_ahead(name, phase)]
             self._ends_at = now + left + self._later
@@ -194,13 +195,19 @@ class Reporter:
         latest = min(self._ends_at, self.deadline + export)
         return None if latest == math.inf else round(max(0.0, latest - now), 1)
 
-    def _seconds_each(self, phase: str, done: float, now: float) -> float:
-        """Return what a picture takes; the first ones wait until a graph is built."""
+    def _seconds_each(self, phase: str, done: float, now: float) -> float | None:
+        """Return what a picture takes; the first ones wait until a graph is built.
+
+        None where nothing was done since the phase was first told of: what was done by then may
+        have been kept from earlier, or have taken any time.
+        """
         began, before = self._first
         if not before:
             self._first = (now, done)
-        told = done - before if now > began else 0.0
-        each = (now - began) / told if told > 0 else (now - self._phase_began) / done
+        told = done - before
+        if told <= 0 or now <= began:
+            return None
+        each = (now - began) / told
         if phase in _ANSWERING and (told >= _TELLING or self._answer is None):
             self._answer = each / _COST.get(phase, 1.0)
         return each

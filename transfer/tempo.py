@@ -8,8 +8,8 @@ from transfer import boundary
 from transfer.training import Progress
 
 _LEAST = 4  # steps that say something of a speed
-_REFERENCE = 5.0  # seconds of steps, with which later ones are compared
-_LATELY = 10.0  # seconds: the steps of the last ones count
+_REFERENCE = 10.0  # seconds of steps, with which later ones are compared
+_LATELY = 30.0  # seconds: the steps of the last ones count; fewer follow each gust on the machine
 _OUTLIER = 4.0  # times the median: a graph is built, or something is saved
 _SLOWDOWNS = (0.5, 20.0)
 

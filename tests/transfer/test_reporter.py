@@ -285,3 +285,15 @@ def test_a_training_counts_by_its_own_steps_and_what_follows_by_the_measured_ans
     clock.now += 1
     work.training(Progress(3, 4, 1, 10, 0.0))
     assert _left(run) == pytest.approx(10 + after, abs=0.05)
+
+
+def test_what_was_kept_from_earlier_says_nothing_of_the_rest(run, clock):
+    work = Reporter(run)
+    work.plan(PLAN)
+    work.expect(0, 1)
+    count = work.counter("features")
+    count(50, 100)
+    assert _left(run) is None
+    clock.now += 4
+    count(70, 100)
+    assert _left(run) == pytest.approx(0.2 * 30 + LATER + FIXED, abs=0.05)

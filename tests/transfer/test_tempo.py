@@ -81,9 +81,10 @@ def test_views_are_made_in_the_first_epochs_only(clock):
 
 def test_later_steps_that_take_longer_tell_of_a_busy_machine(clock):
     work = Tempo()
-    _epoch(work, clock, 1, 1.0)
+    for number in (1, 2):
+        _epoch(work, clock, number, 1.0)
     assert work.slowdown == pytest.approx(1.0)
-    for number in range(2, 5):
+    for number in range(3, 6):
         _epoch(work, clock, number, 3.0)
     assert work.slowdown == pytest.approx(3.0)
     for number in range(5, 9):
