@@ -104,6 +104,13 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_pictures(sample_folder: Path) -> Path:
+    """Ants and bees where the shared sets are there, else the drawn fruit."""
+    real = SHARED / "datasets" / "ants-bees"
+    return real if real.is_dir() else sample_folder
+
+
+@pytest.fixture(scope="session")
 def sample_zip(sample_folder: Path) -> Path:
     """The same pictures as a zip with one wrapping folder."""
     path = sample_folder.parent / "fruit.zip"

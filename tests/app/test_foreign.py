@@ -447,8 +447,8 @@ class TestClasses:
     @pytest.mark.parametrize(
         "strategy",
         [
-            pytest.param(name, marks=pytest.mark.slow) if name == "finetune_many" else name
-            for name in (spec.name for spec in catalog.STRATEGIES)
+            pytest.param(spec.name, marks=pytest.mark.slow) if spec.tunes else spec.name
+            for spec in catalog.STRATEGIES
         ],
     )
     def test_every_strategy(self, strategy, sample_zip, tmp_path, command):

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from app import jobs, processes, workshop
-from tests.conftest import ROOT, SHARED
+from tests.conftest import ROOT
 from tests.transfer import outcomes
 from transfer.config import RunConfig
 from transfer.dataset import library
@@ -88,21 +88,15 @@ def app() -> Iterator[_App]:
     started.down()
 
 
-@pytest.fixture(scope="session")
-def pictures(sample_folder) -> Path:
-    real = SHARED / "datasets" / "ants-bees"
-    return real if real.is_dir() else sample_folder
-
-
 @pytest.fixture(scope="module")
-def undisturbed(pictures, tmp_path_factory) -> Callable[[str], Path]:
+def undisturbed(real_pictures, tmp_path_factory) -> Callable[[str], Path]:
     """Return what gives the folder of an undisturbed run, by its strategy."""
 
     @functools.cache
     def of(strategy: str) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("TRANSFER_HOME", str(tmp_path_factory.mktemp("undisturbed")))
-            app, digest = _App(), library.import_dataset(pictures).digest
+            app, digest = _App(), library.import_dataset(real_pictures).digest
             run = workshop.start(_config(digest, strategy), strategy)
             try:
                 _wait(app, run)
@@ -134,13 +128,13 @@ def _wait(app: _App, run: Run) -> None:
 @pytest.mark.parametrize("strategy", list(_CLOSE))
 @pytest.mark.parametrize("victim", _VICTIMS)
 def test_twenty_kills_at_random_moments_change_nothing(
-    app, pictures, undisturbed, victim, strategy
+    app, real_pictures, undisturbed, victim, strategy
 ):
     """A run that has ended before the twentieth kill is followed by another one."""
     whole = undisturbed(strategy)
     shutil.copytree(whole, workshop.folder() / "earlier")
     earlier = outcomes.contents(workshop.folder())
-    digest = library.import_dataset(pictures).digest
+    digest = library.import_dataset(real_pictures).digest
     rng, kills, runs = random.Random(f"{victim} {strategy}"), 0, list[Run]()
     while kills < _KILLS:
         runs.append(workshop.start(_config(digest, strategy), "disturbed"))
@@ -157,8 +151,10 @@ def test_twenty_kills_at_random_moments_change_nothing(
 
 
 @pytest.mark.slow
-def test_a_run_is_paused_survives_a_restart_and_ends_as_if_undisturbed(app, pictures, undisturbed):
-    digest = library.import_dataset(pictures).digest
+def test_a_run_is_paused_survives_a_restart_and_ends_as_if_undisturbed(
+    app, real_pictures, undisturbed
+):
+    digest = library.import_dataset(real_pictures).digest
     run = workshop.start(_config(digest, "finetune_few"), "paused")
     other = workshop.start(_config(digest, "linear_stages"), "other")
     app.up()

@@ -78,6 +78,7 @@ def test_two_runs_one_after_the_other(browsing: Browsing, server: AppServer, sam
     assert browsing.traffic.errors == []
 
 
+@pytest.mark.slow
 def test_a_closed_browser_finds_its_training_again(
     browsing: Browsing, server: AppServer, sample_zip: Path
 ):

@@ -104,7 +104,11 @@ def test_bad_files_are_left_out_with_reasons_and_the_rest_goes_on(
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ("zip_of_texts", "found no picture that can be used. 5 files were left out"),
+        pytest.param(
+            "zip_of_texts",
+            "found no picture that can be used. 5 files were left out",
+            marks=pytest.mark.slow,
+        ),
         ("damaged_zip", "'damaged.zip' is damaged"),
     ],
 )

@@ -61,7 +61,14 @@ USUAL = {
 }
 
 
-@pytest.fixture(scope="module", params=formats.NAMES)
+_LIKE_OTHERS = ("keras", "litert")  # SavedModel and LiteRT in 8 bits go the same ways
+_FORMATS = [
+    pytest.param(name, marks=pytest.mark.slow) if name in _LIKE_OTHERS else name
+    for name in formats.NAMES
+]
+
+
+@pytest.fixture(scope="module", params=_FORMATS)
 def exported(request, trained, tmp_path_factory) -> export.Exported:
     """A trained run in each of the formats."""
     run, home = trained

@@ -84,7 +84,7 @@ def _answers(task: Task, trained: Trained, positions: tuple[int, ...]) -> np.nda
     return prediction.probabilities(classifier, task.paths(positions))
 
 
-@BOTH
+@ONE
 def test_what_is_frozen_does_not_change_by_a_bit(backbone, by_heart, policy):
     pretrained = {layer.name: layer.get_weights() for layer in backbone.network.layers}
     trained = fine_tuning.train(by_heart, policy)
@@ -153,7 +153,7 @@ def test_the_history_begins_with_the_head_and_its_numbers_are_the_models(
     assert loss == pytest.approx(linear.calibrated(answers, labels)[0], abs=1e-3)  # calibrated
 
 
-@BOTH
+@ONE
 def test_it_learns(by_heart, policy):
     trained = fine_tuning.train(by_heart, policy)
     losses = [row["val_loss"] for row in trained.history[1:]]

@@ -117,7 +117,7 @@ def _die_after(epoch: int) -> Callable[[dict[str, Any]], None]:
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["whole network", "upper half"])
-@pytest.mark.parametrize("name", ["builtin", "MobileNetV2"])
+@pytest.mark.parametrize("name", ["builtin", pytest.param("MobileNetV2", marks=pytest.mark.slow)])
 def test_batch_norm_does_not_move_by_a_bit_and_the_last_level_does(files, tmp_path, name, half):
     # `training=False` at the call is not enough under fit() in Keras 3.15: it moves them.
     backbone = (
