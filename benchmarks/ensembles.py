@@ -1,6 +1,7 @@
 """Does an ensemble make fewer errors than the member that validation would have picked?
 
     python -m benchmarks.ensembles [--backbone NAME ...] [--sets NAME ...] [--most N] [--out FILE]
+        [--unseen]
 
 On each shared data set the members are those that `python -m transfer ensemble --data` makes on
 these networks; weights are chosen by answers to the training and validation pictures that each
@@ -8,15 +9,17 @@ member had not learned from, and the test folder measures. The split is drawn wi
 decides which pictures are for validation, and so which member they pick. Two rivals: the member
 that is best on the validation pictures alone (what somebody does who has trained them all), and the
 one that is best on all pictures by which the ensemble is chosen. `--most` draws so many pictures a
-class to learn from. Features are kept in the store, and what is measured in `--out`: the same
-command again goes on where it was.
+class to learn from. `--unseen` leaves the test folder alone: it learns from `--most` pictures of
+each class of the training folder, half of the class at most, and is tested on the others, less
+those that belong together with one of these. Features are kept in the store, and what is measured
+in `--out`: the same command again goes on where it was.
 
 Prints one JSON object, or a table with `--markdown`.
 """
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ NETWORKS = ("MobileNetV2", "MobileNetV2:0.35", "MobileNet", "MobileNet:0.75", "M
             "MobileNet:0.25")  # fmt: skip
 _SEEDS = 5
 _DRAWS = 10_000
+Draw = Callable[[ImageIndex, int], ImageIndex]
 _RIVALS = {"validation": "picked by validation", "out_of_fold": "picked by all that choose"}
 
 
@@ -54,13 +58,15 @@ def main() -> None:
     kept = _kept(options.out)
     for name in options.sets:
         if (key := _key(name, options)) not in kept:
-            kept[key] = measure(pooled(name, options.backbone, options.most))
+            draw = unseen if options.unseen else drawn
+            kept[key] = measure(pooled(name, options.backbone, options.most, draw))
             _keep(options.out, key, kept[key])
     rows = [{"dataset": name, **summary(kept[_key(name, options)])} for name in options.sets]
     draws = {rival: [row[rival].pop("draws") for row in rows] for rival in _RIVALS}
     answer = {
         "networks": list(options.backbone),
         "most": options.most,
+        "tested_on": "the rest of train" if options.unseen else "test",
         "seeds": _SEEDS,
         "sets": rows,
         "mean": {rival: _mean(rows, rival, draws[rival]) for rival in _RIVALS},
@@ -69,7 +75,8 @@ def main() -> None:
 
 
 def _key(name: str, options: argparse.Namespace) -> str:
-    return json.dumps([name, list(options.backbone), options.most])
+    fresh = ["unseen"] if options.unseen else []
+    return json.dumps([name, list(options.backbone), options.most, *fresh])
 
 
 def _kept(file: Path | None) -> dict[str, dict[str, Any]]:
@@ -83,12 +90,12 @@ def _keep(file: Path | None, key: str, found: dict[str, Any]) -> None:
             lines.write(json.dumps([key, found]) + "\n")
 
 
-def pooled(name: str, networks: Sequence[str], most: int | None) -> Pool:
+def pooled(name: str, networks: Sequence[str], most: int | None, draw: Draw) -> Pool:
     """Return the members that the command makes on a data set, and their answers to its test."""
     devices.prepare()
     index = library.import_dataset(small_sets.DATASETS / name)
-    if most is not None:
-        index = drawn(index, most)
+    if most is not None or draw is unseen:
+        index = draw(index, most or len(index.pictures))
     parts = relations.shared_out(index, 0)
     problem = Problem.of(index, parts, 0)
     members: list[Member] = []
@@ -118,6 +125,23 @@ def drawn(index: ImageIndex, most: int) -> ImageIndex:
         kept.update(rng.permutation(own)[:most].tolist())
     pictures = (one for i, one in enumerate(index.pictures) if one.split == "test" or i in kept)
     return replace(index, pictures=tuple(pictures), digest=f"{index.digest[:-8]}{most:08d}")
+
+
+def unseen(index: ImageIndex, most: int) -> ImageIndex:
+    """Return the training folder alone: so many pictures of each class, tested on the others."""
+    owned = tuple(one for one in index.pictures if one.split != "test")
+    whole = replace(index, pictures=owned, digest=f"{index.digest[:-8]}ffffffff")
+    groups, rng, kept = relations.find(whole).groups.ids, np.random.default_rng(1), list[int]()
+    for label in index.classes:
+        own = [i for i, one in enumerate(owned) if one.label == label]
+        kept += rng.permutation(own)[: min(most, len(own) // 2)].tolist()
+    learned, alike = set(kept), set(groups[kept].tolist())
+    pictures = (
+        replace(one, split="train" if i in learned else "test")
+        for i, one in enumerate(owned)
+        if i in learned or groups[i] not in alike
+    )
+    return replace(index, pictures=tuple(pictures), digest=f"{index.digest[:-8]}{most:07d}f")
 
 
 def measure(found: Pool) -> dict[str, Any]:
@@ -222,6 +246,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--backbone", nargs="+", default=NETWORKS, metavar="NAME")
     parser.add_argument("--sets", nargs="+", default=small_sets.ALL, metavar="NAME")
     parser.add_argument("--most", type=int, metavar="N", help="pictures a class to learn from")
+    parser.add_argument("--unseen", action="store_true", help="test on the rest of train")
     parser.add_argument("--out", type=Path, help="keeps what is measured, one line a data set")
     parser.add_argument("--markdown", action="store_true", help="print a table instead of JSON")
     return parser.parse_args()
