@@ -13,6 +13,7 @@ from transfer.tempo import Tempo
 from transfer.training import Progress
 from transfer.turns import Turns
 
+Later = Callable[[float], float]  # from the seconds that are left of one training
 OnStep = Callable[[str, float, float, str], None]  # phase, done, total, words
 
 _STATUS_EVERY = 0.5  # seconds
@@ -149,8 +150,8 @@ class Reporter:
         self.run.event("search", **vars(step))
         self.say("head", step.step, step.total, self._named(_WORDS["head"]))
 
-    def training(self, progress: Progress, later: float = 0.0) -> None:
-        """Tell of one training step; `later` are the seconds of the trainings after this one."""
+    def training(self, progress: Progress, later: Later = lambda _: 0.0) -> None:
+        """Tell of one training step; `later` gives the seconds of the trainings after this one."""
         done = (progress.epoch - 1) * progress.steps + progress.step
         words = f"Training, epoch {progress.epoch} of at most {progress.epochs}"
         total = progress.epochs * progress.steps
@@ -158,7 +159,8 @@ class Reporter:
         self.tempo.step(progress)
         left = self.tempo.left
         if left is not None:
-            left = min(left, max(0.0, self.training_ends() - time.monotonic())) + later
+            left = min(left, max(0.0, self.training_ends() - time.monotonic()))
+            left += later(left)
         self.say("fine_tuning", done, total, self._named(words), left)
 
     def viewing(self, done: int, total: int) -> None:

@@ -72,13 +72,12 @@ class Validation:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands. `seconds_left` is an upper bound: it may stop early."""
+    """Where training stands."""
 
     epoch: int
     epochs: int
     step: int
     steps: int
-    seconds_left: float
 
 
 def fit(
@@ -224,8 +223,8 @@ class _Watch(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002
         """Tell how far it is; end the epoch when the time is up."""
-        now, done = time.monotonic(), self.begun.step + batch + 1
-        self.out_of_time = now >= self._deadline()
+        done = self.begun.step + batch + 1
+        self.out_of_time = time.monotonic() >= self._deadline()
         if self.out_of_time or self._should_stop():
             # Keras ends the epoch after this batch.
             self.model.stop_training = True  # pyright: ignore[reportOptionalMemberAccess]
@@ -234,11 +233,8 @@ class _Watch(keras.callbacks.Callback):
         if self.kept.due and done < self.steps:
             self._keep(done)
         if self._on_progress:
-            a_step = self.seconds / done
-            left = (self._epochs - self.epoch) * self.steps + self.steps - done
-            seconds = min(left * a_step, max(0.0, self._deadline() - now))
             try:
-                self._on_progress(Progress(self.epoch, self._epochs, done, self.steps, seconds))
+                self._on_progress(Progress(self.epoch, self._epochs, done, self.steps))
             except PausedError:
                 if done < self.steps:  # else it is raised again, when the epoch is whole
                     self._keep(done)

@@ -150,6 +150,7 @@ def test_a_way_and_its_settings_are_trained_as_chosen(open_page, fruit, keras_ho
     assert run.about()["name"] == "My try"
 
 
+@pytest.mark.slow
 def test_each_time_limit_is_as_long_as_it_says(open_page, fruit, keras_home):
     page = open_page("advice", data=fruit)
     seconds = {"minutes": 60, "hour": 3600, "hours": 3600}

@@ -151,6 +151,7 @@ def test_twenty_kills_at_random_moments_change_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_a_run_is_paused_survives_a_restart_and_ends_as_if_undisturbed(
     app, real_pictures, undisturbed
 ):

@@ -209,7 +209,7 @@ def _tune(run: Run, epochs: int) -> Reporter:
     reporter.something_to_keep = True
     reporter.epoch(_epoch(0, 0.6) | {"phase": "head"})
     for number in range(1, epochs + 1):
-        reporter.training(Progress(number, 20, 2, 2, 90.0))
+        reporter.training(Progress(number, 20, 2, 2))
         reporter.epoch(_epoch(number, 0.5 if number == 2 else 0.7))
     # These steps took no time: what a worker says after steps that did.
     run.status(**{**run.status_now(), "seconds_left": 90.0})

@@ -97,6 +97,7 @@ def _focused(page: Page) -> str:
     return page.evaluate(_FOCUSED)
 
 
+@pytest.mark.slow
 def test_by_keyboard_to_a_version_that_a_run_learns_from(
     page: Page, server: AppServer, finished: Place
 ):

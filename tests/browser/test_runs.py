@@ -58,6 +58,7 @@ def test_a_run_goes_to_another_machine_and_there_for_good(
     assert browsing.traffic.foreign(server.address, own_server.address) == []
 
 
+@pytest.mark.slow
 def test_a_data_set_is_deleted_after_a_question(
     browsing: Browsing, own_server: AppServer, sample_zip: Path
 ):

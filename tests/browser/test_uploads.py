@@ -147,6 +147,7 @@ def test_what_cannot_be_of_use_is_not_even_sent(page: Page, sample_folder: Path,
     expect(page.locator("h1")).to_have_text("Show me what to tell apart.")
 
 
+@pytest.mark.slow
 def test_loose_pictures_become_a_class_and_others_are_added_to_it(page: Page, sample_folder: Path):
     steps.send(page, sorted((sample_folder / "apple").glob("*.jpg"))[:5])
     naming = page.locator(".naming").first

@@ -173,6 +173,7 @@ class TestFlow:
         digest = library.import_dataset(data).digest
         planning.of_networks(run, digest, ["builtin"], kinds=kinds)
 
+    @pytest.mark.slow
     def test_all_kinds_become_one_run(self, data, tmp_path, monkeypatch):
         _short(monkeypatch)
         run = Run(tmp_path / "e")

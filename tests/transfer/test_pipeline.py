@@ -120,7 +120,7 @@ class TestAuto:
         assert kept["reasons"]
         assert not [one for one in _events(run, "phase") if one["phase"] == "fine_tuning"]
 
-    @pytest.mark.parametrize("better", [False, True])
+    @pytest.mark.parametrize("better", [pytest.param(False, marks=pytest.mark.slow), True])
     def test_a_fine_tuned_one_ships_only_where_it_beats_the_probe(
         self, start, lots, monkeypatch, better
     ):
@@ -301,6 +301,7 @@ def test_a_wish_to_stop_what_goes_on_again_keeps_the_best_of_the_process_before(
     assert 1 <= max(row["epoch"] for row in run.read("history")) < 500
 
 
+@pytest.mark.slow
 def test_what_the_user_says_of_mirrors_and_turns_goes_before_the_measurement(start, monkeypatch):
     import transfer.strategies.fine_tuning as fine_tuning
 

@@ -123,7 +123,7 @@ def test_a_second_retraining_begins_at_its_own_first_step(run, clock):
         work.viewing(1, 80)
         assert run.status_now()["done"] == 0
         clock.now += 10
-        work.training(Progress(epoch=4, epochs=4, step=9, steps=9, seconds_left=0.0))
+        work.training(Progress(epoch=4, epochs=4, step=9, steps=9))
         work.counter("test")(20, 20)
 
 
@@ -178,9 +178,9 @@ def test_a_wish_to_pause_ends_the_work_at_any_time(run, clock):
         work.say("features", 1, 10, "Looking")
     work.something_to_keep = True
     with pytest.raises(PausedError):
-        work.training(Progress(2, 20, 3, 10, 44.0))
+        work.training(Progress(2, 20, 3, 10))
     run.clear_pause()
-    work.training(Progress(2, 20, 3, 10, 44.0))
+    work.training(Progress(2, 20, 3, 10))
 
 
 @pytest.mark.parametrize("jump", [-1e9, 1e9])
@@ -204,7 +204,7 @@ def test_what_is_trained_is_named_where_there_are_several(run, clock):
     told: list[tuple[str, float, float, str]] = []
     work = Reporter(run, lambda *step: told.append(step))
     work.name = "Fine-tuning of the last stages"
-    work.training(Progress(2, 20, 3, 10, 44.0))
+    work.training(Progress(2, 20, 3, 10))
     assert run.status_now()["seconds_left"] is None
     work.counter("validation")(5, 20)
     assert told[0] == (
@@ -219,7 +219,7 @@ def test_what_is_trained_is_named_where_there_are_several(run, clock):
 def test_preparing_a_view_does_not_set_the_training_back(run, clock):
     told: list[tuple[str, float, float, str]] = []
     work = Reporter(run, lambda *step: told.append(step))
-    work.training(Progress(2, 20, 10, 10, 44.0))
+    work.training(Progress(2, 20, 10, 10))
     work.viewing(40, 160)
     assert told[1][:3] == told[0][:3]
     assert "40 of 160 pictures" in told[1][3]
@@ -276,14 +276,14 @@ def test_a_training_counts_by_its_own_steps_and_what_follows_by_the_measured_ans
         clock.now += 20  # graphs, views, validation
         for step in range(1, 11):
             clock.now += 1
-            work.training(Progress(number, 4, step, 10, 0.0))
+            work.training(Progress(number, 4, step, 10))
             if (number, step) == (1, 3):
                 assert _left(run) is None  # too early to tell
     after = (0.5 + 1 + 2) + (1.5 + 2) + (0.5 + 1 + 12) + (13 + 4 + 40 * (0.12 + 0.009))
     assert _left(run) == pytest.approx(2 * (9 + 21) + after, abs=0.05)
     work.training_ends = lambda: clock.now + 10
     clock.now += 1
-    work.training(Progress(3, 4, 1, 10, 0.0))
+    work.training(Progress(3, 4, 1, 10))
     assert _left(run) == pytest.approx(10 + after, abs=0.05)
 
 

@@ -1,6 +1,7 @@
 import hashlib
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from transfer import sample
@@ -29,6 +30,7 @@ def test_the_seed_decides_every_picture(tmp_path):
         assert first != (other / name / "000.jpg").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_folder_is_drawn_once():
     folder = sample.sample_dataset()
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.jpg")}

@@ -30,7 +30,7 @@ def _epoch(
     clock.now += first
     for step in range(1, 11):
         clock.now += seconds
-        work.step(Progress(number, epochs, step, 10, 0.0))
+        work.step(Progress(number, epochs, step, 10))
 
 
 def _view(work: Tempo, clock: Clock, seconds: float) -> None:
@@ -43,7 +43,7 @@ def _view(work: Tempo, clock: Clock, seconds: float) -> None:
 def test_nothing_is_known_before_some_steps(clock):
     work = Tempo()
     assert (work.left, work.a_step, work.between, work.slowdown) == (None, None, None, 1.0)
-    work.step(Progress(1, 10, 1, 10, 0.0))
+    work.step(Progress(1, 10, 1, 10))
     assert work.left is None
 
 
@@ -61,9 +61,9 @@ def test_a_step_in_which_a_graph_was_built_is_left_out(clock):
     work = Tempo()
     _epoch(work, clock, 1, 1.0)
     clock.now += 50.0
-    work.step(Progress(2, 10, 1, 10, 0.0))
+    work.step(Progress(2, 10, 1, 10))
     clock.now += 50.0
-    work.step(Progress(2, 10, 2, 10, 0.0))
+    work.step(Progress(2, 10, 2, 10))
     assert work.a_step == pytest.approx(1.0)
 
 

@@ -33,7 +33,7 @@ from transfer.reporter import Reporter
 from transfer.runs import Run
 from transfer.strategies import POLICIES, Task, fine_tuning, finetune_few, heads
 from transfer.strategies.fine_tuning import Policy
-from transfer.training import Progress
+from transfer.tempo import Tempo
 
 _KEPT = "retraining"  # what was measured for the trainings, in the run folder
 _ROWS_WITH_AN_EPOCH = 3  # of the history: the head, the start, one epoch
@@ -145,16 +145,18 @@ class Trainings:
             return []
         began = time.monotonic()
 
-        def told(progress: Progress) -> None:
-            whole = time.monotonic() - began + progress.seconds_left
-            later = min((remaining - 1) * whole, max(0.0, self._left() - progress.seconds_left))
-            self._reporter.training(progress, later)
+        self._reporter.tempo = Tempo()
+        self._reporter.training_ends = lambda: began + seconds
+
+        def later(left: float) -> float:
+            whole = time.monotonic() - began + left
+            return min((remaining - 1) * whole, max(0.0, self._left() - left))
 
         task = self._own(one)
         task = replace(
             task,
             deadline=lambda: began + seconds,
-            on_progress=told,
+            on_progress=lambda progress: self._reporter.training(progress, later),
             on_epoch=lambda _: self._spent(),
         )
         keras.utils.set_random_seed(one.seed)
