@@ -29,7 +29,7 @@ _FIXED_SECONDS = {
     "validation": 0.5,
     "test": 1.5,
     "familiar": 0.5,
-    "export": 13.0,
+    "export": 11.0,
 }
 # How many graphs of the whole network are built in a phase, and the seconds of one where no
 # building has been measured.
@@ -109,6 +109,8 @@ class Reporter:
         if fine_tunings:
             once = _TRAINING_COST * ahead["train"] + _JUDGING_COST * ahead["validation"]
             ahead["fine_tuning"] = fine_tunings * epochs * once
+        else:  # what is familiar is told by features that are there already
+            ahead.pop("familiar", None)
         ahead["validation"] *= candidates
         self._pictures = {phase: ahead[phase] for phase in _ORDER if phase in ahead}
 

@@ -56,7 +56,7 @@ PLAN = {"features": 100, "train": 80, "validation": 20, "test": 20, "export": 40
 ANSWER = 0.2 / 0.7  # seconds, where a picture takes 0.2 in the runtime of the features
 EXPORTED = 1.2 * ANSWER + 0.009
 LATER = ANSWER * (20 + 20) + EXPORTED * 40  # seconds after the features, for the pictures
-FIXED = 3 + (0.5 + 2) + 1.5 + (13 + 4 * 2)  # head, validation, test, export
+FIXED = 3 + (0.5 + 2) + 1.5 + (11 + 4 * 2)  # head, validation, test, export
 
 
 def _half_looked_at(work: Reporter, clock: Any) -> Callable[[int, int], None]:
@@ -99,12 +99,12 @@ def test_retraining_is_ahead_until_it_has_begun(run, clock):
     clock.now += 4
     checked(20, 20)  # too few to tell another speed
     tuning = 4 * (2.2 * 80 + 0.5 * 20) * ANSWER / 2 + 7 + 4 * 2
-    expected = tuning + ANSWER / 2 * 20 + 1.5 + (1.2 * ANSWER / 2 + 0.009) * 40 + 13 + 4 * 2
+    expected = tuning + ANSWER / 2 * 20 + 1.5 + (1.2 * ANSWER / 2 + 0.009) * 40 + 11 + 4 * 2
     assert _left(run) == pytest.approx(expected, abs=0.05)
 
 
 @pytest.mark.parametrize(
-    ("later", "left"), [(50.0, 65.5), (math.inf, 90 + 21.0), (1000.0, 90 + 21.0)]
+    ("later", "left"), [(50.0, 65.5), (math.inf, 90 + 19.0), (1000.0, 90 + 19.0)]
 )
 def test_what_comes_after_these_counts_too_within_the_budget(run, clock, later, left):
     work = Reporter(run)
@@ -141,7 +141,7 @@ def test_it_is_never_more_than_the_budget(run, clock):
     work.expect(2, 4)
     work.deadline = clock.now + 100
     _half_looked_at(work, clock)
-    assert _left(run) == pytest.approx(90 + 21 + 40 * EXPORTED, abs=0.05)  # the export is after it
+    assert _left(run) == pytest.approx(90 + 19 + 40 * EXPORTED, abs=0.05)  # the export is after it
 
 
 def test_between_two_phases_it_goes_on_falling(run, clock):
@@ -279,7 +279,7 @@ def test_a_training_counts_by_its_own_steps_and_what_follows_by_the_measured_ans
             work.training(Progress(number, 4, step, 10))
             if (number, step) == (1, 3):
                 assert _left(run) is None  # too early to tell
-    after = (0.5 + 1 + 2) + (1.5 + 2) + (0.5 + 1 + 12) + (13 + 4 + 40 * (0.12 + 0.009))
+    after = (0.5 + 1 + 2) + (1.5 + 2) + (0.5 + 1 + 12) + (11 + 4 + 40 * (0.12 + 0.009))
     assert _left(run) == pytest.approx(2 * (9 + 21) + after, abs=0.05)
     work.training_ends = lambda: clock.now + 10
     clock.now += 1
@@ -297,3 +297,11 @@ def test_what_was_kept_from_earlier_says_nothing_of_the_rest(run, clock):
     clock.now += 4
     count(70, 100)
     assert _left(run) == pytest.approx(0.2 * 30 + LATER + FIXED, abs=0.05)
+
+
+def test_without_a_training_what_is_familiar_takes_no_time(run, clock):
+    work = Reporter(run)
+    work.plan({**PLAN, "familiar": 1000})
+    work.expect(0, 1)
+    _half_looked_at(work, clock)
+    assert _left(run) == pytest.approx(10 + LATER + FIXED, abs=0.05)
