@@ -86,6 +86,7 @@ class Reporter:
         self._begun: set[str] = set()
         self._planned: dict[str, float] = {}
         self._step = (0.0, 1.0)
+        self._after: Later = lambda _: 0.0
         self.epochs: int | None = None  # of the fine-tuning, at most, once it has begun
         self.name = ""  # of what is being trained, where there are several
         self.deadline = math.inf  # in `time.monotonic()` seconds; the export comes after it
@@ -157,19 +158,23 @@ class Reporter:
         done = (progress.epoch - 1) * progress.steps + progress.step
         words = f"Training, epoch {progress.epoch} of at most {progress.epochs}"
         total = progress.epochs * progress.steps
-        self._step, self.epochs = (done, total), progress.epochs
+        self._step, self.epochs, self._after = (done, total), progress.epochs, later
         self.tempo.step(progress)
-        left = self.tempo.left
-        if left is not None:
-            left = min(left, max(0.0, self.training_ends() - time.monotonic()))
-            left += later(left)
-        self.say("fine_tuning", done, total, self._named(words), left)
+        self.say("fine_tuning", done, total, self._named(words), self._training_left())
 
     def viewing(self, done: int, total: int) -> None:
         """Tell of pictures that pass through the part of the network that stays as it is."""
         self.tempo.view(done, total)
         words = f"Preparing for the next epoch: {done} of {total} pictures"
-        self.say("fine_tuning", *self._step, self._named(words))
+        self.say("fine_tuning", *self._step, self._named(words), self._training_left())
+
+    def _training_left(self) -> float | None:
+        """Return the seconds of this training and those after it, once some steps are known."""
+        left = self.tempo.left
+        if left is None:
+            return None
+        left = min(left, max(0.0, self.training_ends() - time.monotonic()))
+        return left + self._after(left)
 
     def epoch(self, row: dict[str, Any]) -> None:
         """Tell of one finished epoch."""
@@ -202,15 +207,16 @@ class Reporter:
     def _seconds_each(self, phase: str, done: float, now: float) -> float | None:
         """Return what a picture takes; the first ones wait until a graph is built.
 
-        None where nothing was done since the phase was first told of: what was done by then may
-        have been kept from earlier, or have taken any time.
+        Nothing was done since the phase was first told of: what was done by then may have been kept
+        from earlier, or have taken any time, so it is what the network is known to take, or None.
         """
         began, before = self._first
         if not before:
             self._first = (now, done)
         told = done - before
         if told <= 0 or now <= began:
-            return None
+            known = self._answer if phase in (*_ANSWERING, "familiar") else None
+            return None if known is None else known * _COST.get(phase, 1.0)
         each = (now - began) / told
         if phase in _ANSWERING and (told >= _TELLING or self._answer is None):
             self._answer = each / _COST.get(phase, 1.0)

@@ -305,3 +305,32 @@ def test_without_a_training_what_is_familiar_takes_no_time(run, clock):
     work.expect(0, 1)
     _half_looked_at(work, clock)
     assert _left(run) == pytest.approx(10 + LATER + FIXED, abs=0.05)
+
+
+def test_a_phase_of_one_report_counts_by_what_an_answer_is_known_to_take(run, clock):
+    work = Reporter(run)
+    work.plan({**PLAN, "familiar": 100})
+    work.expect(1, 1)
+    work.answers(Answering(building=1.0, picture=0.1))
+    work.say("fine_tuning", 0, 1, "Beginning")
+    work.counter("test")(15, 20)
+    after = (0.5 + 1 + 12) + (11 + 4 + 40 * (0.12 + 0.009))
+    assert _left(run) == pytest.approx(0.1 * 5 + after, abs=0.05)
+
+
+def test_while_pictures_are_prepared_the_steps_before_tell(run, clock, monkeypatch):
+    monkeypatch.setattr(tempo, "time", clock)
+    work = Reporter(run)
+    work.plan(PLAN)
+    work.expect(1, 1, epochs=4)
+    work.answers(Answering(building=1.0, picture=0.1))
+    work.say("fine_tuning", 0, 1, "Beginning")
+    work._told = math.inf  # steps so short that none of them is written down
+    for step in range(1, 11):
+        clock.now += 1
+        work.training(Progress(1, 4, step, 10))
+    assert _left(run) is None
+    work._told = 0.0
+    work.viewing(20, 80)
+    after = (0.5 + 1 + 2) + (1.5 + 1 + 2) + (11 + 4 + 40 * (0.12 + 0.009))
+    assert _left(run) == pytest.approx(3 * 10 + after, abs=1.1)
